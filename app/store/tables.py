@@ -1,0 +1,181 @@
+"""Every table of the store, as SQLAlchemy Core. Migrations in `migrations/` bring a database to this shape."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware datetime, kept and returned in UTC; a naive one is a fault of ours and refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive time must not reach the store")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if not isinstance(value, datetime):
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("slug", String(100), nullable=False, unique=True),
+    Column("title", String(255), nullable=False),
+    Column("calendar", String(500), nullable=False, doc="a CalendarRef, as text"),
+    Column("public", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+feed_token = Table(
+    "feed_token",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("feed_id", ForeignKey("feed.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("hash", String(64), nullable=False, unique=True, doc="SHA-256 of the token, hex; the token is kept nowhere"),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+
+api_token = Table(
+    "api_token",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("hash", String(64), nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+)
+
+calendar_reading = Table(
+    "calendar_reading",
+    metadata,
+    Column("calendar", String(500), primary_key=True, doc="a CalendarRef, as text"),
+    Column("found", LargeBinary, doc="the last whole reading, compact JSON; null until there was one"),
+    Column("window_start", Instant, doc="the window that the reading speaks for"),
+    Column("window_end", Instant),
+    Column("read_at", Instant, doc="when the last whole reading was made"),
+    Column("next_check", Instant, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("problem", Text, nullable=False, doc="why the latest try failed, a sentence; empty if it did not"),
+    comment="the last good reading of each LMS calendar, shared by all feeds that show it",
+)
+
+feed_body = Table(
+    "feed_body",
+    metadata,
+    Column("feed_id", ForeignKey("feed.id", ondelete="CASCADE"), primary_key=True),
+    Column("form", String(10), primary_key=True, doc="ics or json"),
+    Column("body", LargeBinary, nullable=False),
+    Column("etag", String(64), nullable=False, doc="hash of the body, unquoted"),
+    Column("changed_at", Instant, nullable=False, doc="since when the body has these bytes: Last-Modified"),
+    Column("basis", String(64), nullable=False, doc="hash of all that the body was built from"),
+    comment="the last good body of each feed in each form",
+)
+
+event_version = Table(
+    "event_version",
+    metadata,
+    Column("calendar", String(500), primary_key=True),
+    Column("ref", String(500), primary_key=True),
+    Column("hash", String(64), nullable=False),
+    Column("seen_at", Instant, nullable=False, doc="when this content was first seen: DTSTAMP where the LMS has none"),
+    Column("sequence", Integer, nullable=False),
+    comment="SEQUENCE and times of change for events whose LMS keeps none",
+)
+
+import_run = Table(
+    "import_run",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", String(200), nullable=False, doc="which of several imports into one calendar this is"),
+    Column("calendar", String(500), nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("state", String(20), nullable=False, doc="running, done, held, left, failed"),
+    Column("body_hash", String(64), nullable=False),
+    Column("read_count", Integer, nullable=False),
+    Column("plan", JSON),
+    Column("report", JSON),
+    Index(None, "calendar", "source", "id"),
+)
+
+entry = Table(
+    "entry",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("calendar", String(500), nullable=False),
+    Column("uid", Text, nullable=False),
+    Column("slot", String(20), nullable=False, doc="OccurrenceId.slot_text; empty for a single event"),
+    Column("source", String(200), nullable=False, doc="the import that wrote it last"),
+    Column("generation", Integer, nullable=False),
+    Column("state", String(10), nullable=False, doc="pending-create, pending-update, pending-delete, present, deleted"),
+    Column("ref", String(500), doc="RemoteRef; null until the LMS has told"),
+    Column("event", JSON, nullable=False, doc="the fitted event as last written, or as meant while pending"),
+    Column("days", JSON, doc="the all-day dates behind instants, where the LMS has no all-day"),
+    Column("starts", Instant, nullable=False, doc="span of the event, for windows; days in the home zone"),
+    Column("ends", Instant, nullable=False),
+    Column("missing", Integer, nullable=False, doc="whole readings in a row that lacked it"),
+    Column("changed_at", Instant, nullable=False),
+    Column("error", Text, nullable=False),
+    UniqueConstraint("calendar", "uid", "slot"),
+    Index(None, "calendar", "ref"),
+    comment="the ledger: what we wrote, and what became of it",
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", String(600), primary_key=True),
+    Column("holder", String(200), nullable=False),
+    Column("until", Instant, nullable=False),
+    comment="who works on what right now, so that two never do",
+)
+
+quota = Table(
+    "quota",
+    metadata,
+    Column("account", String(100), primary_key=True),
+    Column("limit", Integer, nullable=False),
+    Column("remaining", Integer, nullable=False),
+    Column("resets_at", Instant),
+    Column("noted_at", Instant, nullable=False),
+    Column("calls", Integer, nullable=False, doc="calls ever sent"),
+    comment="what each LMS account has left, shared by all processes",
+)

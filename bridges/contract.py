@@ -1,0 +1,127 @@
+"""What a bridge promises: a Source reads calendars, a Sink writes to them, and SinkRules say how a Sink differs.
+
+The suite in tests/bridges/contract.py is the contract's other half: every bridge inherits it.
+Every method may raise the errors of bridges.errors and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from bridges.model import Calendar, CalendarRef, Event, Found, RemoteRef, SyncKey, Window
+
+if TYPE_CHECKING:
+    import requests
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Reads calendars."""
+
+    def calendars(self) -> Iterable[Calendar]:
+        """Every calendar that this connection can see."""
+
+    def read(self, calendar: CalendarRef, window: Window) -> Sequence[Found]:
+        """Everything that overlaps the window, whole, or an error; series come as their single occurrences.
+
+        Order is by start, then ref; no ref twice. A partial reading is never returned: silence means absence.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class SinkRules:
+    """How this LMS differs, as data: the planner and apply take it as one more argument.
+
+    keys_reusable   a SyncKey may be used again after its event was deleted
+    keeps_all_day   all-day events are held as such; else `fit` makes instants and the ledger remembers the days
+    finds_by_key    `find` asks by SyncKey; else it matches by value, and the caller rules out refs it knows
+    """
+
+    keys_reusable: bool = True
+    keeps_all_day: bool = True
+    finds_by_key: bool = False
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Writes single events to calendars. `event` is always a fitted one."""
+
+    @property
+    def rules(self) -> SinkRules: ...
+
+    def check_target(self, calendar: CalendarRef) -> None:
+        """Denied, with the reason, where this connection can never write into the calendar. Costs no call."""
+
+    def fit(self, event: Event) -> Event:
+        """The event as this LMS can hold it. Pure and idempotent: fit(fit(e)) == fit(e).
+
+        Rejected where no fit exists (a floating time).
+        """
+
+    def create(self, calendar: CalendarRef, key: SyncKey, event: Event) -> RemoteRef:
+        """Write a new event, once. KeyTaken where the LMS knows keys and has seen this one."""
+
+    def update(self, calendar: CalendarRef, ref: RemoteRef, event: Event) -> RemoteRef:
+        """Make the event as given; safe to repeat. Returns the ref it has from now on. Gone if it is not there."""
+
+    def delete(self, calendar: CalendarRef, ref: RemoteRef) -> None:
+        """Take the event away; safe to repeat: one that is already gone counts as done."""
+
+    def find(self, calendar: CalendarRef, key: SyncKey, event: Event) -> Sequence[RemoteRef]:
+        """What a create whose answer was lost may have left behind: by key where keys are ours, else by equal value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What an LMS account has left. `resets_at` is aware, None if unknown."""
+
+    limit: int
+    remaining: int
+    resets_at: datetime | None
+
+
+class Meter(Protocol):
+    """Remembers the quota of one LMS account, across restarts and workers."""
+
+    def spent(self, calls: int = 1) -> None:
+        """Count calls that were sent."""
+
+    def note(self, quota: Quota) -> None:
+        """Keep what the LMS said last."""
+
+    def quota(self) -> Quota | None:
+        """What was noted last, if it still holds."""
+
+
+@dataclass(slots=True)
+class PlainMeter:
+    """A meter for one process that remembers nothing beyond it."""
+
+    calls: int = 0
+    last: Quota | None = None
+
+    def spent(self, calls: int = 1) -> None:
+        self.calls += calls
+
+    def note(self, quota: Quota) -> None:
+        self.last = quota
+
+    def quota(self) -> Quota | None:
+        return self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the app lends to a bridge: nothing in here is read from the environment.
+
+    `session` makes a requests session for one thread (tests mount an in-process server on it); `now` is the one
+    clock, in UTC; `database` is the SQLAlchemy URL of the store, for the bridge whose LMS is our own.
+    """
+
+    now: Callable[[], datetime]
+    session: Callable[[], requests.Session]
+    meter: Meter = field(default_factory=PlainMeter)
+    database: str = "sqlite://"
