@@ -1,4 +1,4 @@
-"""The all-day dates behind instants: what was a whole day before an LMS without all-day events made it two midnights."""
+"""The all-day dates behind instants: what was a whole day before an LMS without them made it two midnights."""
 
 from __future__ import annotations
 

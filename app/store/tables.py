@@ -155,7 +155,7 @@ entry = Table(
     Column("event", JSON, nullable=False, doc="the fitted event as last written, or as meant while pending"),
     Column("days", JSON(none_as_null=True), doc="the all-day dates behind instants, where the LMS has no all-day"),
     Column(
-        "before", JSON(none_as_null=True), doc="while an update is pending: the event and days as written before it"
+        "before", JSON(none_as_null=True), doc="while an update is pending: event and days as written before"
     ),
     Column("starts", Instant, nullable=False, doc="span of the event, for windows; days in the home zone"),
     Column("ends", Instant, nullable=False),
