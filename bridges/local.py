@@ -137,7 +137,8 @@ class LocalBridge:
     def seed_demo(self, today: date, zone: ZoneInfo) -> None:
         """Fill a campus with a term around `today`, times in `zone`; does nothing where calendars are."""
         with self._transaction(write=True) as connection:
-            if connection.execute(select(local_calendar.c.calendar).limit(1)).first():
+            known = connection.execute(select(local_calendar.c.calendar)).scalars()
+            if any(CalendarRef.parse(ref).lms == self.name for ref in known):
                 return
             for ref, name, events in demo_campus(self.name, today, zone):
                 _put_calendar(connection, ref, name)

@@ -154,9 +154,7 @@ entry = Table(
     Column("ref", String(500), doc="RemoteRef; null until the LMS has told"),
     Column("event", JSON, nullable=False, doc="the fitted event as last written, or as meant while pending"),
     Column("days", JSON(none_as_null=True), doc="the all-day dates behind instants, where the LMS has no all-day"),
-    Column(
-        "before", JSON(none_as_null=True), doc="while an update is pending: event and days as written before"
-    ),
+    Column("before", JSON(none_as_null=True), doc="while an update is pending: event and days as written before"),
     Column("starts", Instant, nullable=False, doc="span of the event, for windows; days in the home zone"),
     Column("ends", Instant, nullable=False),
     Column("missing", Integer, nullable=False, doc="whole readings in a row that lacked it"),

@@ -1,0 +1,138 @@
+"""Leases: a name that two workers never hold at once, and that a dead one does not keep."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from sqlalchemy import Engine, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.store import tables
+from app.store.engine import writing
+
+
+class Busy(Exception):
+    """Somebody else holds the lease; `until` is when it runs out if that holder says nothing more (aware)."""
+
+    def __init__(self, name: str, until: datetime) -> None:
+        super().__init__(f"'{name}' is being worked on right now")
+        self.name = name
+        self.until = until
+
+
+class Lost(Exception):
+    """The lease ran out and somebody else has taken it: stop at once, without another write."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """A lease that is held. Work that takes long calls `beat` between its steps."""
+
+    name: str
+    holder: str
+    until: datetime
+    _engine: Engine
+    _now: Callable[[], datetime]
+    _length: timedelta
+
+    def beat(self) -> None:
+        """Go on holding it; writes to the store only when half of the time is used up. Lost if it was taken."""
+        now = self._now()
+        if now < self.until - self._length / 2:
+            return
+        mine = (tables.lease.c.name == self.name, tables.lease.c.holder == self.holder)
+        with writing(self._engine) as connection:
+            kept = connection.execute(update(tables.lease).where(*mine).values(until=now + self._length)).rowcount
+        if not kept:
+            raise Lost(f"'{self.name}' was taken over by another worker")
+        self.until = now + self._length
+
+
+@contextmanager
+def lease(
+    engine: Engine, name: str, now: Callable[[], datetime], length: timedelta = timedelta(minutes=5)
+) -> Iterator[Lease]:
+    """Hold `name` while the block runs; Busy if another does. `now` gives aware times.
+
+    A holder that died on this host is followed at once, one elsewhere when its time has run out. `length` has to be
+    longer than the longest step between two beats.
+    """
+    held = Lease(name, f"{_here()}/{_process(os.getpid())}/{uuid4().hex[:12]}", now() + length, engine, now, length)
+    _take(held, now())
+    try:
+        yield held
+    finally:
+        mine = (tables.lease.c.name == name, tables.lease.c.holder == held.holder)
+        with writing(engine) as connection:
+            connection.execute(delete(tables.lease).where(*mine))
+
+
+def _take(wanted: Lease, now: datetime) -> None:
+    """Put the row in place of none, or of exactly the dead one that was seen."""
+    with writing(wanted._engine) as connection:
+        row = connection.execute(select(tables.lease).where(tables.lease.c.name == wanted.name)).first()
+        if row is not None and _lives(row, now):
+            raise Busy(wanted.name, row.until)
+        try:
+            with connection.begin_nested():
+                if row is not None:
+                    seen = (tables.lease.c.name == row.name, tables.lease.c.holder == row.holder)
+                    still = connection.execute(
+                        delete(tables.lease).where(*seen, tables.lease.c.until == row.until)
+                    ).rowcount
+                    if not still:
+                        raise Busy(wanted.name, row.until)
+                connection.execute(
+                    insert(tables.lease).values(name=wanted.name, holder=wanted.holder, until=wanted.until)
+                )
+        except IntegrityError as taken:
+            raise Busy(wanted.name, wanted.until) from taken
+
+
+def _lives(row: Row[tuple[str, str, datetime]], now: datetime) -> bool:
+    place, _, rest = row.holder.partition("/")
+    process = rest.partition("/")[0]
+    if place == _here() and process != _process(int(process.partition("@")[0])):
+        return False
+    return bool(row.until > now)
+
+
+def _here() -> str:
+    """This host and the space that its process numbers count in: a number says nothing in another container."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8]
+        space = os.readlink("/proc/self/ns/pid").strip("pid:[]")
+    except OSError:
+        return socket.gethostname()
+    return f"{socket.gethostname()}.{boot}.{space}"
+
+
+def _process(number: int) -> str:
+    """The number with the tick the process began at, for numbers are used again; the number alone if it is gone."""
+    try:
+        began = (
+            Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        )
+    except OSError:
+        return _without_proc(number)
+    return f"{number}@{began}"
+
+
+def _without_proc(number: int) -> str:
+    """Where there is no /proc, whether it lives is all that can be told."""
+    if Path("/proc/self").exists():
+        return f"{number}"
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return f"{number}"
+    except PermissionError:
+        pass
+    return f"{number}@alive"
