@@ -1,0 +1,235 @@
+"""Writes events as an iCalendar stream (RFC 5545): the same events give the same bytes, always.
+
+A stream is a header, one piece per event, and a footer; a piece depends on its own event and on the Clock alone, so
+that pieces may be kept and joined again. Nothing is taken from the clock on the wall, and no library writes for us:
+icalendar stamps a random UID, and is thirty times slower.
+
+Choices that clients made for us:
+
+* Times carry the feed's zone, with one VTIMEZONE that Outlook accepts; where that zone has no plain yearly rule, where
+  an hour happens twice, and outside the years shown, a time is written in UTC instead: never a wrong instant.
+* A deadline has no DTEND: RFC 5545 section 3.8.2.2 wants the end later than the start, and section 3.6.1 says that an
+  event without one ends when it starts.
+* Whole days and deadlines are TRANSPARENT: a holiday or a due date keeps nobody busy.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from urllib.parse import quote, urlsplit
+from zoneinfo import ZoneInfo
+
+from app.ics.vtimezone import differs, vtimezone
+from bridges.model import AllDay, Event, Status, When
+
+PRODID = "-//calbridge//calbridge//EN"
+FOOTER = b"END:VCALENDAR\r\n"
+
+_LINE_BREAK = re.compile(r"\r\n?")
+_NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # CONTROL of RFC 5545 section 3.1; it has no escape
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_ESCAPED = re.compile(r"[\\;,\n]")
+_PLAIN_URL = re.compile(r"https?://[\w!#$%&'()*+,/:;=?@\[\]~.-]+", re.ASCII)
+_BACKSLASHES_AT_END = re.compile(rb"\\+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An event with what a feed says of it: `stamp` is DTSTAMP, `modified` LAST-MODIFIED; both are aware."""
+
+    uid: str
+    event: Event
+    stamp: datetime
+    modified: datetime
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """What a feed says before its first event. `zone` holds for the years shown, both included."""
+
+    name: str
+    zone: ZoneInfo
+    ttl: timedelta
+    first_year: int
+    last_year: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Says an instant in the feed's zone where its VTIMEZONE speaks the truth and is clear, in UTC elsewhere."""
+
+    zone: ZoneInfo
+    first_year: int
+    last_year: int
+    _borders: tuple[datetime, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        wrong = differs(self.zone, self.first_year, self.last_year) if self.named else ()
+        ends = datetime(self.first_year, 1, 1, tzinfo=UTC), datetime(self.last_year + 1, 1, 1, tzinfo=UTC)
+        borders = (ends[0], *(moment for span in wrong for moment in span), ends[1])
+        object.__setattr__(self, "_borders", borders)
+
+    @property
+    def named(self) -> bool:
+        """Whether times carry a TZID at all; UTC has its own form in iCalendar and needs none."""
+        return self.zone.key not in {"UTC", "Etc/UTC"}
+
+    def local(self, moment: datetime) -> datetime:
+        """An aware time as the feed shows it: in the feed's zone, or in UTC."""
+        instant = moment.astimezone(UTC)
+        if not (self.named and bisect_right(self._borders, instant) % 2):
+            return instant
+        local = instant.astimezone(self.zone)
+        return instant if local.fold else local
+
+    def text(self, moment: datetime) -> str:
+        """The end of a DTSTART or DTEND line, from its parameters on (RFC 5545 section 3.3.5)."""
+        local = self.local(moment)
+        return f":{_basic(local)}Z" if local.tzinfo is UTC else f";TZID={self.zone.key}:{_basic(local)}"
+
+
+def render(cover: Cover, items: Iterable[Published]) -> bytes:
+    """The whole stream, in the order given."""
+    clock = Clock(cover.zone, cover.first_year, cover.last_year)
+    return join(cover, (piece(item, clock) for item in items))
+
+
+def join(cover: Cover, pieces: Iterable[bytes]) -> bytes:
+    """A stream out of ready pieces."""
+    return b"".join([header(cover), *pieces, FOOTER])
+
+
+def header(cover: Cover) -> bytes:
+    """Everything before the first VEVENT, with both forms of the name (RFC 7986 section 5.1) and of the refresh time."""
+    name, ttl = escaped(cover.name), _duration(cover.ttl)
+    lines = [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        f"PRODID:{PRODID}",
+        "CALSCALE:GREGORIAN",
+        "METHOD:PUBLISH",
+        fold(f"NAME:{name}"),
+        fold(f"X-WR-CALNAME:{name}"),
+        f"X-WR-TIMEZONE:{cover.zone.key}",
+        f"REFRESH-INTERVAL;VALUE=DURATION:{ttl}",
+        f"X-PUBLISHED-TTL:{ttl}",
+        "",
+    ]
+    named = Clock(cover.zone, cover.first_year, cover.last_year).named
+    zone = vtimezone(cover.zone, cover.first_year, cover.last_year) if named else ""
+    return ("\r\n".join(lines) + zone).encode()
+
+
+def piece(item: Published, clock: Clock) -> bytes:
+    """One VEVENT. ValueError for a floating time: no feed ever shows one."""
+    event = item.event
+    optional = (
+        (fold(f"DESCRIPTION:{escaped(event.text)}\r\n") if event.text else "")
+        + (fold(f"LOCATION:{escaped(event.place)}\r\n") if event.place else "")
+        + (fold(f"CATEGORIES:{','.join(map(escaped, event.categories))}\r\n") if event.categories else "")
+        + (fold(f"URL:{link}\r\n") if event.url and (link := clean_url(event.url)) else "")
+    )
+    return (
+        f"BEGIN:VEVENT\r\n{fold(f'UID:{escaped(item.uid)}')}\r\nDTSTAMP:{_utc(item.stamp)}\r\n"
+        f"LAST-MODIFIED:{_utc(item.modified)}\r\nSEQUENCE:{item.sequence}\r\n{_when(event.when, clock)}"
+        f"{fold(f'SUMMARY:{escaped(event.title)}')}\r\n{optional}"
+        f"{_STATUS[event.status]}END:VEVENT\r\n"
+    ).encode()
+
+
+_STATUS = {status: f"STATUS:{status.upper()}\r\n" for status in Status}
+
+
+def _when(when: When, clock: Clock) -> str:
+    if isinstance(when, AllDay):
+        days = f"DTSTART;VALUE=DATE:{_day(when.start)}\r\nDTEND;VALUE=DATE:{_day(when.end)}\r\n"
+        return f"{days}TRANSP:TRANSPARENT\r\n"
+    if when.floating:
+        raise ValueError(f"a floating time ({when.start.isoformat()}) cannot be published")
+    if when.start == when.end:
+        return f"DTSTART{clock.text(when.start)}\r\nTRANSP:TRANSPARENT\r\n"
+    return f"DTSTART{clock.text(when.start)}\r\nDTEND{clock.text(when.end)}\r\n"
+
+
+def clean(text: str) -> str:
+    """Text as iCalendar can hold it: LF ends a line, no control characters, U+FFFD for half a surrogate pair."""
+    if text.isprintable():  # which no surrogate and no control character is
+        return text
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _NOT_TEXT.sub("", _LINE_BREAK.sub("\n", text)))
+
+
+def clean_url(url: str) -> str:
+    """A web address with nothing in it that ends a line, percent-encoded where a URI needs it; else "".
+
+    Only http and https: a calendar that people click in is no place for `javascript:`.
+    """
+    if _PLAIN_URL.fullmatch(url):
+        return url
+    try:
+        known = urlsplit(url.strip()).scheme.lower() in {"http", "https"}
+    except ValueError:
+        return ""
+    return quote(clean(url.strip()), safe="!#$%&'()*+,/:;=?@[]~", errors="replace") if known else ""
+
+
+def escaped(text: str) -> str:
+    """A TEXT value (RFC 5545 section 3.3.11)."""
+    text = clean(text)
+    if not _ESCAPED.search(text):
+        return text
+    return text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
+
+
+def fold(line: str) -> str:
+    """The line in parts of at most 75 octets (RFC 5545 section 3.1), whole in letters and in escapes.
+
+    A line break at the end is not counted, and stays where it is.
+    """
+    if len(line) < 76 and line.isascii():
+        return line
+    body = line.removesuffix("\r\n")
+    end = line[len(body) :]
+    raw = body.encode()
+    if len(raw) < 76:
+        return line
+    parts, start, room = [], 0, 75
+    while len(raw) - start > room:
+        cut = _border(raw, start, start + room)
+        parts.append(raw[start:cut])
+        start, room = cut, 74
+    return b"\r\n ".join([*parts, raw[start:]]).decode() + end
+
+
+def _border(raw: bytes, start: int, cut: int) -> int:
+    """The last place at or before `cut` that splits neither a UTF-8 sequence nor an escape pair."""
+    while raw[cut] & 0xC0 == 0x80:
+        cut -= 1
+    if raw[cut - 1] == 0x5C:
+        run = _BACKSLASHES_AT_END.search(raw, start, cut)
+        cut -= len(run.group()) % 2 if run else 0
+    return cut
+
+
+def _basic(moment: datetime) -> str:
+    return moment.isoformat()[:19].replace("-", "").replace(":", "")
+
+
+@lru_cache(maxsize=4096)
+def _utc(moment: datetime) -> str:
+    return f"{_basic(moment.astimezone(UTC))}Z"
+
+
+def _day(day: date) -> str:
+    return day.isoformat().replace("-", "")
+
+
+def _duration(span: timedelta) -> str:
+    """Whole minutes as RFC 5545 section 3.3.6 has them; at least one."""
+    hours, minutes = divmod(max(1, int(span.total_seconds()) // 60), 60)
+    return "PT" + (f"{hours}H" if hours else "") + (f"{minutes}M" if minutes or not hours else "")
