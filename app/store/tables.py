@@ -88,6 +88,7 @@ calendar_reading = Table(
     metadata,
     Column("calendar", String(500), primary_key=True, doc="a CalendarRef, as text"),
     Column("found", LargeBinary, doc="the last whole reading, compact JSON; null until there was one"),
+    Column("hash", String(64), doc="of `found` and the window; null until there was a reading"),
     Column("window_start", Instant, doc="the window that the reading speaks for"),
     Column("window_end", Instant),
     Column("read_at", Instant, doc="when the last whole reading was made"),
