@@ -81,6 +81,7 @@ local_event = Table(
     Column("status", String(20), nullable=False),
     Column("modified", BigInteger, nullable=False),
     UniqueConstraint("calendar", "key"),
+    sqlite_autoincrement=True,  # a ref that was deleted must never come to name another event
 )
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -93,9 +94,11 @@ class LocalSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    database: str | None = Field(None, description="SQLAlchemy URL of the database; the store's own if left out")
-    demo: bool = Field(False, description="Fill an empty database with a small campus to look at")
-    zone: str = Field("Europe/Oslo", description="IANA zone that the demo campus lies in")
+    database: str | None = Field(
+        default=None, description="SQLAlchemy URL of the database; the store's own if left out"
+    )
+    demo: bool = Field(default=False, description="Fill an empty database with a small campus to look at")
+    zone: str = Field(default="Europe/Oslo", description="IANA zone that the demo campus lies in")
 
     @field_validator("zone")
     @classmethod
