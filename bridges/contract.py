@@ -6,11 +6,14 @@ Every method may raise the errors of bridges.errors and no others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from bridges.errors import BridgeError
 from bridges.model import Calendar, CalendarRef, Event, Found, RemoteRef, SyncKey, Window
 
 if TYPE_CHECKING:
@@ -75,6 +78,45 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Put:
+    """One event to write: a new one where `ref` is None, else the one at `ref`. `key` names it in either case."""
+
+    key: SyncKey
+    event: Event
+    ref: RemoteRef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """One event to take away."""
+
+    ref: RemoteRef
+
+
+Order = Put | Drop
+
+
+@runtime_checkable
+class BatchSink(Sink, Protocol):
+    """A Sink whose LMS takes many changes in one call."""
+
+    def carry_out(self, calendar: CalendarRef, orders: Sequence[Order]) -> Sequence[RemoteRef | BridgeError | None]:
+        """One outcome for each order, in their order: the ref of what was put, None for what was dropped, or the error.
+
+        An error is returned, never raised, so that no outcome hides another. A Transient means that the order may
+        have landed; Rejected and Denied mean that it surely did not. The bridge cuts the orders into calls itself.
+        """
+
+
+@runtime_checkable
+class Directory(Protocol):
+    """An LMS that can say which calendars are a person's."""
+
+    def calendars_of(self, person: str) -> Sequence[CalendarRef]:
+        """The calendars that this person (in the LMS's own spelling of people) may see now. Gone for nobody known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Quota:
     """What an LMS account has left. `resets_at` is aware, None if unknown."""
 
@@ -113,15 +155,49 @@ class PlainMeter:
         return self.last
 
 
+class Vault(Protocol):
+    """Secrets that an LMS changes by itself, such as refresh tokens: encrypted at rest, shared by all processes."""
+
+    def get(self, name: str) -> str | None:
+        """The secret, or None if none was put."""
+
+    def put(self, name: str, secret: str) -> None:
+        """Keep the secret; it is safely stored when this returns."""
+
+    def alone(self, name: str) -> AbstractContextManager[None]:
+        """Held by one thread of one process at a time: read, use up and replace a one-time secret within it."""
+
+
+@dataclass(slots=True)
+class PlainVault:
+    """A vault for one process that forgets everything at its end."""
+
+    secrets: dict[str, str] = field(default_factory=dict)
+    lock: AbstractContextManager[Any] = field(default_factory=RLock)
+
+    def get(self, name: str) -> str | None:
+        return self.secrets.get(name)
+
+    def put(self, name: str, secret: str) -> None:
+        self.secrets[name] = secret
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        with self.lock:
+            yield
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What the app lends to a bridge: nothing in here is read from the environment.
 
     `session` makes a requests session for one thread (tests mount an in-process server on it); `now` is the one
-    clock, in UTC; `database` is the SQLAlchemy URL of the store, for the bridge whose LMS is our own.
+    clock, in UTC; `database` is the SQLAlchemy URL of the store, for the bridge whose LMS is our own; `vault` keeps
+    the secrets that an LMS hands out one by one.
     """
 
     now: Callable[[], datetime]
     session: Callable[[], requests.Session]
     meter: Meter = field(default_factory=PlainMeter)
     database: str = "sqlite://"
+    vault: Vault = field(default_factory=PlainVault)
