@@ -1,0 +1,336 @@
+"""The command line: `calbridge serve`, feeds, imports, refresh, expand, tokens. Each command loads only what it needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+
+if TYPE_CHECKING:
+    from app.imports.apply import Report
+    from app.parts import Parts
+
+NOTHING_READ = 2
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What the program raises on purpose, said as a sentence on standard error with exit status 2 (held: 3, left: 4)."""
+    from app.config import ConfigError
+    from app.feeds.feed import FeedError
+    from app.store.leases import Busy
+    from bridges.errors import BridgeError
+
+    try:
+        yield
+    except (ConfigError, FeedError, BridgeError, Busy, ValueError) as error:
+        click.echo(f"calbridge: {error}", err=True)
+        sys.exit(NOTHING_READ)
+
+
+def parts() -> Parts:
+    """The parts, as the configuration says."""
+    from app.config import config_path, load
+    from app.parts import open_parts
+
+    path: str | None = click.get_current_context().find_root().obj
+    return open_parts(load(path or config_path(os.environ), os.environ))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--config", "path", type=click.Path(dir_okay=False), help="The configuration (default: ./config.toml).")
+@click.version_option(package_name="calbridge")
+@click.pass_context
+def main(context: click.Context, path: str | None) -> None:
+    """An iCalendar bridge and feed server for learning-management systems."""
+    context.obj = path
+
+
+@main.command()
+@click.option("--host", help="The address to listen on (server.host).")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on (server.port).")
+def serve(host: str | None, port: int | None) -> None:
+    """Serve feeds, pages and the API."""
+    with told():
+        joined = parts()
+        server = joined.config.server
+        _listen(joined, host or server.host, port or server.port)
+
+
+def _listen(joined: Parts, host: str, port: int) -> None:
+    from granian.constants import Interfaces
+    from granian.server import Server
+
+    from app import tokens
+    from app.web.access import is_loopback
+
+    if not is_loopback(f"[{host}]" if ":" in host else host) and not tokens.any_made(joined.engine):
+        raise ValueError(
+            f"on {host} others can reach this server, and whatever writes needs a token then: "
+            "make one first with 'calbridge token add NAME'"
+        )
+    path: str | None = click.get_current_context().find_root().obj
+    if path:
+        os.environ["CALBRIDGE_CONFIG"] = os.path.abspath(path)
+    joined.engine.dispose()  # the worker is another process: no connection is carried over
+    click.echo(f"calbridge serves http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C stops it)")
+    Server("wsgi:app", address=host, port=port, interface=Interfaces.WSGI, workers=1, blocking_threads=16).serve()
+
+
+@main.command("check-config")
+@click.option("--example", is_flag=True, help="Print config.example.toml instead.")
+def check_config(example: bool) -> None:
+    """Tell everything that is wrong with the configuration."""
+    from app import config
+
+    if example:
+        click.echo(config.example(), nl=False)
+        return
+    with told():
+        path: str | None = click.get_current_context().find_root().obj
+        path = path or config.config_path(os.environ)
+        loaded = config.load(path, os.environ)
+        said = f"{path} is in order" if path else "no configuration: the defaults, with a demo campus"
+        click.echo(f"{said}. Connections: {', '.join(sorted(loaded.connections))}")
+
+
+@main.command()
+@click.argument("lms", required=False)
+def calendars(lms: str | None) -> None:
+    """List the calendars that the connections see (or that of one LMS)."""
+    with told():
+        joined = parts()
+        for name in [lms] if lms else sorted(joined.config.connections):
+            for calendar in joined.calendars(name):
+                click.echo(f"{calendar.ref}\t{'writable' if calendar.writable else 'read-only'}\t{calendar.name}")
+
+
+@main.group()
+def feed() -> None:
+    """The feeds that calendar programs subscribe to."""
+
+
+@feed.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def feed_list(as_json: bool) -> None:
+    """Every feed, its calendar and its state."""
+    with told():
+        for one in parts().feeds.list():
+            if as_json:
+                facts = {"slug": one.slug, "title": one.title, "calendar": str(one.calendar)}
+                click.echo(json.dumps({**facts, "public": one.public, "enabled": one.enabled}, ensure_ascii=False))
+            else:
+                state = f"{'public' if one.public else 'secret'}, {'on' if one.enabled else 'off'}"
+                click.echo(f"{one.slug}\t{one.calendar}\t{state}\t{one.title}")
+
+
+@feed.command("add")
+@click.argument("slug")
+@click.option("--calendar", required=True, help="Which calendar: lms/kind/id, as 'calbridge calendars' lists them.")
+@click.option("--title", help="The feed's name in calendar programs (default: the slug).")
+@click.option("--public", is_flag=True, help="Anyone who knows the name may read it: no secret in its address.")
+def feed_add(slug: str, calendar: str, title: str | None, public: bool) -> None:
+    """Publish a calendar as the feed SLUG."""
+    from bridges.model import CalendarRef
+
+    with told():
+        joined = parts()
+        ref = CalendarRef.parse(calendar)
+        joined.source(ref.lms)
+        added, token = joined.feeds.add(slug, title or slug, ref, public=public)
+        _say_links(joined, added.slug, token)
+
+
+@feed.command("rotate")
+@click.argument("slug")
+def feed_rotate(slug: str) -> None:
+    """Give the feed a new secret address; the old ones are dead at once."""
+    with told():
+        joined = parts()
+        _say_links(joined, slug, joined.feeds.rotate(slug))
+
+
+@feed.command("enable")
+@click.argument("slug")
+def feed_enable(slug: str) -> None:
+    """Answer at the feed's links again."""
+    with told():
+        parts().feeds.enable(slug)
+
+
+@feed.command("disable")
+@click.argument("slug")
+def feed_disable(slug: str) -> None:
+    """Answer 404 at the feed's links until it is enabled again."""
+    with told():
+        parts().feeds.disable(slug)
+
+
+def _say_links(joined: Parts, slug: str, token: str | None) -> None:
+    server = joined.config.server
+    base = server.public_url.rstrip("/") or f"http://{server.host}:{server.port}"
+    for form in ("ics", "json"):
+        click.echo(f"{base}/feeds/{token}/{slug}.{form}" if token else f"{base}/public/{slug}.{form}")
+    if token:
+        click.echo("The address is the credential and is shown only now; 'feed rotate' makes a new one.", err=True)
+
+
+@main.command()
+@click.argument("slugs", nargs=-1)
+def refresh(slugs: tuple[str, ...]) -> None:
+    """Read the calendars of these feeds (default: of all) from their LMS now."""
+    with told():
+        joined = parts()
+        failed = False
+        for slug in slugs or [one.slug for one in joined.feeds.list() if one.enabled]:
+            outcome = joined.feeds.refresh(slug)
+            failed |= not outcome.ok
+            click.echo(f"{slug}\t{outcome}")
+        sys.exit(1 if failed else 0)
+
+
+@main.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option("--into", "calendar", required=True, help="The calendar: lms/kind/id, as 'calbridge calendars' lists them.")
+@click.option("--from", "since", help="The first day to write (default: today).")
+@click.option("--to", "until", help="The day after the last one (default: imports.ahead_days ahead).")
+@click.option("--name", "source", default="upload", show_default=True, help="Which import this is: each keeps its own events.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@click.option("--approve", is_flag=True, help="Carry the plan out even if it looks reckless.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def import_file(
+    file: click.utils.LazyFile,
+    calendar: str,
+    since: str | None,
+    until: str | None,
+    source: str,
+    dry_run: bool,
+    approve: bool,
+    as_json: bool,
+) -> None:
+    """Write each occurrence of the calendar FILE into an LMS calendar; what is there already is left alone.
+
+    Exit status: 0 done, 2 nothing could be read or written, 3 held for a yes, 4 unfinished (run it again), 5 some refused.
+    """
+    from app.imports.window import window_of
+    from bridges.model import CalendarRef
+
+    with told():
+        joined = parts()
+        window = window_of(since, until, joined.now(), joined.config.zone, joined.config.imports.ahead_days)
+        outcome = joined.imports.run(
+            file.read(),
+            CalendarRef.parse(calendar),
+            window,
+            source=source,
+            dry_run=dry_run,
+            approved=approve,
+            progress=None if as_json else _Bar(),
+        )
+    if as_json:
+        click.echo(json.dumps(outcome.to_json(), ensure_ascii=False))
+    else:
+        click.echo(outcome.to_text())
+    sys.exit(_status(outcome.state, outcome.report))
+
+
+def _status(state: str, report: Report | None) -> int:
+    if report is not None and report.refused and state == "done":
+        return 5
+    return {"done": 0, "dry": 0, "held": 3, "left": 4}.get(state, NOTHING_READ)
+
+
+class _Bar:
+    """A progress line on a terminal: nothing where nobody looks."""
+
+    def __call__(self, done: int, total: int) -> None:
+        if sys.stderr.isatty() and total:
+            click.echo(f"\r{done}/{total} written", nl=done == total, err=True)
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--from", "since", required=True, help="The first day (or a time, ISO 8601).")
+@click.option("--to", "until", required=True, help="The day after the last one (or a time, ISO 8601).")
+@click.option("--zone", help="The zone of floating times and of the days given (IANA; default: as the configuration says).")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def expand(file: Path, since: str, until: str, zone: str | None, as_json: bool) -> None:
+    """List every occurrence of FILE within [from, to), sorted by start, then UID. Problems go to standard error."""
+    from app.ics import read_occurrences
+    from app.ics.listing import line, record
+
+    with told():
+        home = _zone(zone)
+        reading = read_occurrences(file.read_bytes(), _bound(since, home), _bound(until, home), zone=home)
+    for problem in reading.problems:
+        click.echo(str(problem), err=True)
+    for occurrence in reading.occurrences:
+        click.echo(json.dumps(record(occurrence), ensure_ascii=False) if as_json else line(occurrence))
+    sys.exit(NOTHING_READ if not reading.occurrences and not reading.events and reading.problems else 0)
+
+
+def _zone(name: str | None) -> ZoneInfo:
+    if name is None:
+        from app.config import config_path, load
+
+        return load(click.get_current_context().find_root().obj or config_path(os.environ), os.environ).zone
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"no time zone is called '{name}'; write an IANA name such as Europe/Oslo") from None
+
+
+def _bound(text: str, zone: tzinfo) -> date | datetime:
+    """A date, or a time that is read in the zone where it names none."""
+    try:
+        if len(text) <= 10:
+            return date.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"'{text}' is no date: write it as 2026-09-01 (or a time as 2026-09-01T08:00)") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+@main.group()
+def token() -> None:
+    """API tokens: once there is one, whatever writes needs one."""
+
+
+@token.command("add")
+@click.argument("name")
+def token_add(name: str) -> None:
+    """Make a token called NAME; it is shown only now."""
+    from app import tokens
+
+    with told():
+        joined = parts()
+        click.echo(tokens.add(joined.engine, name, joined.now()))
+
+
+@token.command("list")
+def token_list() -> None:
+    """The tokens' names and ages."""
+    from app import tokens
+
+    with told():
+        for name, made in tokens.names(parts().engine):
+            click.echo(f"{name}\t{made:%Y-%m-%d %H:%M}Z")
+
+
+@token.command("revoke")
+@click.argument("name")
+def token_revoke(name: str) -> None:
+    """Kill the token called NAME."""
+    from app import tokens
+
+    with told():
+        if not tokens.revoke(parts().engine, name):
+            raise ValueError(f"there is no token called '{name}'")

@@ -1,0 +1,251 @@
+"""The configuration: TOML in, frozen values out, and everything that is wrong with it said at once, with its path."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+import bridges
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; `problems` holds one line for each thing that is wrong."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("the configuration cannot be used:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        self.problems = problems
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Server(_Section):
+    host: str = "127.0.0.1"
+    """The address to listen on. On any but a loopback address, whatever writes needs a token: calbridge token add NAME."""
+    port: int = Field(default=8600, ge=1, le=65535)
+    """The port to listen on."""
+    public_url: str = ""
+    """How the outside reaches this server, for the links on the pages (https://cal.example.edu); empty: as asked."""
+
+
+class Store(_Section):
+    url: str = "sqlite:///calbridge.sqlite3"
+    """The database, as an SQLAlchemy URL. A relative SQLite path is relative to where calbridge is started."""
+
+
+class Feeds(_Section):
+    back_days: int = Field(default=14, ge=0, le=3650)
+    """How many days back a feed reaches."""
+    ahead_days: int = Field(default=183, ge=1, le=3650)
+    """How many days ahead a feed reaches. Google drops events of feeds above 1 MB."""
+    refresh_minutes: int = Field(default=60, ge=1, le=10080)
+    """How old a calendar's reading may grow before it is read from its LMS again."""
+
+    @property
+    def every(self) -> timedelta:
+        return timedelta(minutes=self.refresh_minutes)
+
+
+class Imports(_Section):
+    ahead_days: int = Field(default=365, ge=1, le=3650)
+    """How many days ahead an import writes occurrences when it names no window of its own."""
+    max_bytes: int = Field(default=10 * 2**20, ge=1024)
+    """The largest calendar file taken, in bytes."""
+    max_events: int = Field(default=20_000, ge=1)
+    """The most components that a file may hold."""
+    max_occurrences: int = Field(default=50_000, ge=1)
+    """The most occurrences that a file may expand to within the window."""
+    partner: str = Field(default="calbridge", pattern=r"^[A-Za-z0-9_.]{1,40}$")
+    """The first part of the keys that we give to events in an LMS. Never change it once something was written."""
+    hold_share: float = Field(default=0.5, ge=0, le=1)
+    """An import that would delete more than this share of what it wrote earlier waits for a yes …"""
+    hold_count: int = Field(default=5, ge=0)
+    """… if it is also more than this many events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One configured LMS: which bridge, and that bridge's own settings, validated."""
+
+    name: str
+    bridge: str
+    settings: BaseModel
+
+
+class _File(_Section):
+    zone: str = "Europe/Oslo"
+    """The home zone (IANA name): feeds are shown in it, and times that name no zone are read in it."""
+    server: Server = Server()
+    store: Store = Store()
+    feeds: Feeds = Feeds()
+    imports: Imports = Imports()
+    lms: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @field_validator("zone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"no time zone is called '{value}'; write an IANA name such as Europe/Oslo") from None
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that calbridge is told. `demo` is true where nobody configured an LMS and a demo campus stands in."""
+
+    zone: ZoneInfo
+    server: Server
+    store: Store
+    feeds: Feeds
+    imports: Imports
+    connections: Mapping[str, Connection]
+    demo: bool
+
+
+def load(path: str | Path | None, environment: Mapping[str, str]) -> Config:
+    """The configuration of the file, or the defaults with a demo campus for None. ConfigError tells all its faults."""
+    if path is None:
+        return parse("", environment)
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: cannot be read: {error}"]) from None
+    return parse(text, environment)
+
+
+def parse(text: str, environment: Mapping[str, str]) -> Config:
+    """The configuration written in `text`; `environment` answers `{ env = "NAME" }` values."""
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([f"not TOML: {error}"]) from None
+    problems: list[str] = []
+    tree = _resolved(tree, "", environment, problems)
+    try:
+        file = _File.model_validate(tree)
+    except ValidationError as error:
+        problems += _sentences(error, "")
+    connections = dict(_connections(tree.get("lms", {}), problems))
+    if problems:
+        raise ConfigError(problems)
+    return Config(
+        zone=ZoneInfo(file.zone),
+        server=file.server,
+        store=file.store,
+        feeds=file.feeds,
+        imports=file.imports,
+        connections=connections or {"demo": _demo(file.zone)},
+        demo=not connections,
+    )
+
+
+def _demo(zone: str) -> Connection:
+    return Connection("demo", "local", bridges.bridge_class("local").Settings(demo=True, zone=zone))
+
+
+def _resolved(value: Any, path: str, environment: Mapping[str, str], problems: list[str]) -> Any:
+    """The tree with each `{ env = "NAME" }` and `{ file = "PATH" }` put in its place, so that secrets stay elsewhere."""
+    if isinstance(value, list):
+        return [_resolved(item, path, environment, problems) for item in value]
+    if not isinstance(value, dict):
+        return value
+    match value:
+        case {"env": str(name)} if len(value) == 1:
+            if name not in environment:
+                problems.append(f"{path}: the environment has no {name}")
+            return environment.get(name, "-")
+        case {"file": str(name)} if len(value) == 1:
+            try:
+                return Path(name).read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                problems.append(f"{path}: {name} cannot be read: {error}")
+                return "-"
+    return {key: _resolved(item, f"{path}.{key}".lstrip("."), environment, problems) for key, item in value.items()}
+
+
+def _connections(tables: Any, problems: list[str]) -> Iterator[tuple[str, Connection]]:
+    for name, table in tables.items() if isinstance(tables, dict) else ():
+        path = f"lms.{name}"
+        if not isinstance(table, dict):
+            continue  # the file's own validation has said so
+        if "/" in name or not name.isprintable() or not name:
+            problems.append(f"{path}: the name of an LMS may not hold a slash")
+            continue
+        settings = dict(table)
+        bridge = settings.pop("bridge", None)
+        if bridge not in bridges.REGISTRY:
+            said = "missing" if bridge is None else f"no bridge is called '{bridge}'"
+            problems.append(f"{path}.bridge: {said}; there are: {', '.join(sorted(bridges.REGISTRY))}")
+            continue
+        try:
+            yield name, Connection(name, bridge, bridges.bridge_class(bridge).Settings.model_validate(settings))
+        except ValidationError as error:
+            problems += _sentences(error, path)
+
+
+def _sentences(error: ValidationError, path: str) -> Iterator[str]:
+    """One line a fault, without the value that was given: it may be a secret."""
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        where = ".".join([path, *map(str, fault["loc"])]).strip(".")
+        said = {"extra_forbidden": "no such key", "missing": "missing"}.get(fault["type"])
+        yield f"{where or 'the file'}: {said or fault['msg'].removeprefix('Value error, ')}"
+
+
+def example() -> str:
+    """The text of config.example.toml: every key with its meaning and its default, made from the code."""
+    head = [
+        "# calbridge: every setting, each with its default. Copy this file to config.toml and change what you need.",
+        '# A secret may stand elsewhere: write { env = "NAME" } or { file = "/path" } in place of any value.',
+        "# `calbridge check-config` tells everything that is wrong with it.",
+        "",
+        *_keys({"zone": _File.model_fields["zone"]}),
+    ]
+    for name, section in {"server": Server, "store": Store, "feeds": Feeds, "imports": Imports}.items():
+        head += ["", f"[{name}]", *_keys(section.model_fields)]
+    head += ["", "# One table for each LMS; its name is yours to choose and part of every address: keep it."]
+    for bridge in sorted(bridges.REGISTRY):
+        fields = bridges.bridge_class(bridge).Settings.model_fields
+        lines = [f"[lms.my-{bridge}]", f'bridge = "{bridge}"', *_keys(fields)]
+        head += ["", *(line if line.startswith("#") else f"# {line}" for line in lines)]
+    return "\n".join(head) + "\n"
+
+
+def _keys(fields: Mapping[str, FieldInfo]) -> Iterator[str]:
+    for name, field in fields.items():
+        yield f"# {field.description or name}"
+        default = field.get_default(call_default_factory=True, validated_data={})
+        yield f"{name} = {_toml(default)}" if default is not PydanticUndefined else f'{name} = "…"  # required'
+
+
+def _toml(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return str(value)
+        case None:
+            return '""  # not set'
+        case list() | tuple():
+            return f"[{', '.join(map(_toml, value))}]"
+        case dict():
+            return f"{{ {', '.join(f'{key} = {_toml(item)}' for key, item in value.items())} }}" if value else "{}"
+        case _:
+            return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def config_path(environment: Mapping[str, str]) -> str | None:
+    """The file that CALBRIDGE_CONFIG names, else ./config.toml if there is one, else none."""
+    return environment.get("CALBRIDGE_CONFIG") or ("config.toml" if os.path.exists("config.toml") else None)

@@ -1,0 +1,125 @@
+"""The parts of one running calbridge, joined: configuration, store, bridges, feeds and imports. The clock is read here alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import Engine
+
+from app.config import Config, ConfigError
+from app.feeds.serve import Feeds
+from app.ics import Limits
+from app.imports.guard import Guard
+from app.imports.run import Imports
+from app.store.engine import open_engine
+from app.store.migrate import migrate
+from app.store.quota import StoreMeter
+from bridges import open_bridge
+from bridges.contract import Sink, Source, Tools
+from bridges.errors import Denied
+from bridges.http import new_session
+from bridges.model import Calendar, CalendarRef, Horizon
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class Parts:
+    """What a view or a command may reach. One per process; safe to share between threads."""
+
+    config: Config
+    engine: Engine
+    now: Callable[[], datetime]
+    feeds: Feeds = field(init=False)
+    imports: Imports = field(init=False)
+    _bridges: dict[str, Any] = field(default_factory=dict)
+    _opening: Lock = field(default_factory=Lock)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        self.feeds = Feeds(
+            self.engine,
+            self.source,
+            now=self.now,
+            zone=config.zone,
+            horizon=Horizon(timedelta(days=config.feeds.back_days), timedelta(days=config.feeds.ahead_days)),
+            every=config.feeds.every,
+        )
+        self.imports = Imports(
+            self.engine,
+            self.sink,
+            now=self.now,
+            zone=config.zone,
+            guard=Guard(share=config.imports.hold_share, count=config.imports.hold_count),
+            partner=config.imports.partner,
+            limits=Limits(
+                size=config.imports.max_bytes,
+                components=config.imports.max_events,
+                occurrences=config.imports.max_occurrences,
+            ),
+        )
+
+    def bridge(self, lms: str) -> Any:
+        """The bridge of the connection called `lms`, opened once. Denied where the configuration has none."""
+        if lms not in self.config.connections:
+            known = ", ".join(sorted(self.config.connections))
+            raise Denied(f"no LMS is called '{lms}'; the configuration has: {known}")
+        with self._opening:
+            if lms not in self._bridges:
+                connection = self.config.connections[lms]
+                tools = Tools(self.now, new_session, StoreMeter(self.engine, lms, self.now), self.config.store.url)
+                self._bridges[lms] = open_bridge(connection.bridge, lms, connection.settings, tools)
+            return self._bridges[lms]
+
+    def source(self, lms: str) -> Source:
+        """The connection, to read from. Denied where it cannot be read."""
+        bridge = self.bridge(lms)
+        if not isinstance(bridge, Source):
+            raise Denied(f"'{lms}' can only be written to")
+        return bridge
+
+    def sink(self, lms: str) -> Sink:
+        """The connection, to write to. Denied where it cannot be written."""
+        bridge = self.bridge(lms)
+        if not isinstance(bridge, Sink):
+            raise Denied(f"'{lms}' can only be read")
+        return bridge
+
+    def calendars(self, lms: str) -> Sequence[Calendar]:
+        """The calendars that the connection sees. Errors as bridges.errors."""
+        return sorted(self.source(lms).calendars(), key=lambda calendar: (calendar.name, calendar.ref))
+
+
+def open_parts(config: Config, *, now: Callable[[], datetime] = clock) -> Parts:
+    """Open the store, bring it to shape, join the parts. ConfigError where the store cannot be opened."""
+    try:
+        engine = open_engine(config.store.url)
+        migrate(engine)
+    except Exception as error:  # noqa: BLE001 - whatever a driver raises, the sentence names the setting
+        raise ConfigError([f"store.url: the database cannot be opened: {error}"]) from error
+    parts = Parts(config, engine, now)
+    if config.demo and not parts.feeds.list():
+        _publish_demo(parts)
+    return parts
+
+
+def _publish_demo(parts: Parts) -> None:
+    for calendar in parts.calendars("demo"):
+        parts.feeds.add(slug_of(calendar.name), calendar.name, calendar.ref, public=True)
+
+
+def slug_of(name: str) -> str:
+    """A name as a part of an address: letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] or "calendar"
+
+
+def calendar_ref(text: str) -> CalendarRef:
+    """The calendar that a person named. ValueError says how calendars are written."""
+    return CalendarRef.parse(text.strip())

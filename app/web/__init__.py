@@ -1,0 +1,49 @@
+"""The web face: thin views that parse the request, call one function and shape the answer."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from app.parts import Parts
+from app.web import access, api, feeds, pages
+from app.web.problems import answer
+
+FORM_ROOM = 64 * 1024
+"""Bytes that a multipart upload needs beside its file."""
+
+
+def flask_app(parts: Parts) -> Flask:
+    """The application over these parts."""
+    app = Flask("app.web", static_folder="static", template_folder="templates")
+    app.extensions["calbridge"] = parts
+    app.config["MAX_CONTENT_LENGTH"] = parts.config.imports.max_bytes + FORM_ROOM
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    for blueprint in (feeds.bp, pages.bp, api.bp):
+        app.register_blueprint(blueprint)
+    app.before_request(access.guard)
+    app.after_request(_headers)
+    app.register_error_handler(HTTPException, _refused)
+    return app
+
+
+def _refused(error: HTTPException) -> Response:
+    if error.code == 413:
+        limit = access.parts().config.imports.max_bytes
+        return answer(413, f"The file is larger than the {limit:,} bytes that this calbridge takes (imports.max_bytes).")
+    refusal = answer(error.code or 500, error.description or "Something went wrong.")
+    if request.method not in ("GET", "HEAD") and error.code == 405:
+        refusal.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
+    return refusal
+
+
+def _headers(response: Response) -> Response:
+    for name, value in {
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    }.items():
+        response.headers.setdefault(name, value)
+    return response

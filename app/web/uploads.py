@@ -1,0 +1,97 @@
+"""An upload, from the page's form or the API's call: the same fields, the same limits, the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import Request
+
+from app.imports.run import Outcome
+from app.imports.window import window_of
+from app.parts import Parts
+from bridges.model import CalendarRef, Window
+
+TRUE = {"1", "true", "yes", "on"}
+CALENDAR_TYPES = {"text/calendar", "application/octet-stream", "application/ics"}
+
+
+class BadUpload(ValueError):
+    """What was sent is no upload; the text says what is wrong and what to send instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One calendar file with its target. `source` tells several imports into one calendar apart."""
+
+    data: bytes
+    calendar: CalendarRef
+    window: Window
+    source: str = "upload"
+    dry_run: bool = False
+    approved: bool = False
+
+
+def from_request(request: Request, parts: Parts) -> Upload:
+    """The upload that this request carries: multipart with a `file`, or a text/calendar body with query parameters.
+
+    BadUpload where a field is missing or wrong. Fields: calendar, from, to, source, dry_run, approve.
+    """
+    fields: Mapping[str, str] = request.values
+    try:
+        return Upload(
+            data=_data(request),
+            calendar=CalendarRef.parse(fields.get("calendar", "").strip()),
+            window=window_of(
+                fields.get("from"),
+                fields.get("to"),
+                parts.now(),
+                parts.config.zone,
+                parts.config.imports.ahead_days,
+            ),
+            source=_source(fields.get("source", "")),
+            dry_run=_flag(fields, "dry_run"),
+            approved=_flag(fields, "approve"),
+        )
+    except ValueError as error:
+        raise BadUpload(str(error)) from error
+
+
+def run(upload: Upload, parts: Parts) -> Outcome:
+    """The import, from bytes to report."""
+    return parts.imports.run(
+        upload.data,
+        upload.calendar,
+        upload.window,
+        source=upload.source,
+        dry_run=upload.dry_run,
+        approved=upload.approved,
+    )
+
+
+def _data(request: Request) -> bytes:
+    if request.mimetype == "multipart/form-data":
+        file = request.files.get("file")
+        if file is None:
+            raise BadUpload("the form has no file: send the calendar as the part called 'file'")
+        return file.read()
+    if request.mimetype in CALENDAR_TYPES:
+        return request.get_data()
+    raise BadUpload(
+        f"a body of type '{request.mimetype or 'none'}' is not taken: "
+        "send text/calendar, or multipart/form-data with a part called 'file'"
+    )
+
+
+def _source(text: str) -> str:
+    name = text.strip() or "upload"
+    if len(name) > 100 or not name.isprintable():
+        raise BadUpload("the source's name has to be printable and of at most 100 letters")
+    return name
+
+
+def _flag(fields: Mapping[str, str], name: str) -> bool:
+    text = fields.get(name, "").strip().lower()
+    if text not in TRUE | {"", "0", "false", "no", "off"}:
+        raise BadUpload(f"'{name}' is either true or false, not '{text}'")
+    return text in TRUE

@@ -1,0 +1,9 @@
+"""What a WSGI server loads: `wsgi:app`, as the configuration in CALBRIDGE_CONFIG or ./config.toml says."""
+
+import os
+
+from app import create_app
+from app.config import config_path, load
+from app.parts import open_parts
+
+app = create_app(open_parts(load(config_path(os.environ), os.environ)))
