@@ -27,7 +27,7 @@ class Busy(Exception):
         self.until = until
 
 
-class Lost(Exception):
+class Lost(Busy):
     """The lease ran out and somebody else has taken it: stop at once, without another write."""
 
 
@@ -51,7 +51,7 @@ class Lease:
         with writing(self._engine) as connection:
             kept = connection.execute(update(tables.lease).where(*mine).values(until=now + self._length)).rowcount
         if not kept:
-            raise Lost(f"'{self.name}' was taken over by another worker")
+            raise Lost(self.name, now + self._length)
         self.until = now + self._length
 
 
@@ -117,12 +117,12 @@ def _here() -> str:
 def _process(number: int) -> str:
     """The number with the tick the process began at, for numbers are used again; the number alone if it is gone."""
     try:
-        began = (
-            Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
-        )
+        text = Path(f"/proc/{number}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return _without_proc(number)
-    return f"{number}@{began}"
+    fields = text.rpartition(")")[2].split()
+    zombie = fields[0] == "Z"  # killed, and nobody has asked after it yet
+    return f"{number}" if zombie else f"{number}@{fields[19]}"
 
 
 def _without_proc(number: int) -> str:

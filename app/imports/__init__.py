@@ -1,0 +1,1 @@
+"""Calendars → LMS: compare an ICS with what we wrote before, and write only the difference."""

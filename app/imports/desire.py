@@ -1,0 +1,42 @@
+"""What a file wants of an LMS calendar: its occurrences, fitted to what that LMS can hold. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from app.imports.plan import Desired, Unread
+from app.imports.report import Deed, Note
+from bridges.contract import Sink
+from bridges.errors import Rejected
+from bridges.model import AllDay, Occurrence, OccurrenceId, Status, Timed
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """`wanted` by identity, fitted; `unfit` with the reason why no fit exists."""
+
+    wanted: Mapping[OccurrenceId, Desired]
+    unfit: tuple[Note, ...] = ()
+
+    def unread(self, uids: frozenset[str], all: bool) -> Unread:
+        """What the reader missed, and the UIDs of what does not fit: what stands of those is not to be deleted."""
+        return Unread(uids | {note.id.uid for note in self.unfit}, all)
+
+
+def wishes(occurrences: Iterable[Occurrence], sink: Sink) -> Wishes:
+    """A cancelled occurrence is not wanted: the file says itself that it does not take place."""
+    wanted: dict[OccurrenceId, Desired] = {}
+    unfit = []
+    for occurrence in occurrences:
+        if occurrence.event.status is Status.CANCELLED:
+            continue
+        try:
+            event = sink.fit(occurrence.event)
+        except Rejected as refusal:
+            unfit.append(Note(occurrence.id, occurrence.event.title, Deed.FIT, str(refusal)))
+        else:
+            when = occurrence.event.when
+            days = when if isinstance(when, AllDay) and isinstance(event.when, Timed) else None
+            wanted[occurrence.id] = Desired(event, days)
+    return Wishes(wanted, tuple(unfit))

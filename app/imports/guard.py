@@ -1,0 +1,71 @@
+"""What makes a plan too reckless to run unasked. Pure.
+
+The danger is in what would be deleted: a plan that deletes nothing is never held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.imports.plan import Entry, Plan
+from bridges.model import OccurrenceId
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingFacts:
+    """What the guard asks about a file: how many events it holds, their UIDs, and how many it held last time.
+
+    `previous` is None where no import of this source into this calendar was finished yet.
+    """
+
+    events: int
+    uids: frozenset[str]
+    previous: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A plan that deletes more than `share` (0 to 1) and more than `count` of what it could is held for a yes."""
+
+    share: float = 0.5
+    count: int = 5
+
+    def objections(self, plan: Plan, ledger: Mapping[OccurrenceId, Entry], facts: ReadingFacts) -> list[str]:
+        """Every reason to hold the plan, as sentences for people; none means that it may run."""
+        if not plan.deletes:
+            return []
+        if not facts.events:
+            return [f"The file holds no event at all, and {_events(len(plan.deletes))} would be deleted."]
+        earlier = [entry for entry in ledger.values() if entry.live and entry.source == plan.source]
+        found = (self._too_many(plan, earlier), self._too_small(plan, facts), _another_file(plan, earlier, facts))
+        return [objection for objection in found if objection]
+
+    def _too_many(self, plan: Plan, earlier: list[Entry]) -> str:
+        """The share is that of this import's events inside the window: the others were never in question."""
+        gone = len(plan.deletes)
+        of = sum(plan.window.overlaps(entry.event.when) for entry in earlier)
+        if gone <= self.count or gone <= self.share * of:
+            return ""
+        return f"It would delete {gone} of the {_events(of)} that earlier imports of '{plan.source}' wrote."
+
+    def _too_small(self, plan: Plan, facts: ReadingFacts) -> str:
+        """Deletions of a few are ordinary, also in a small file."""
+        if facts.previous is None or len(plan.deletes) <= self.count:
+            return ""
+        if facts.events >= facts.previous * (1 - self.share):
+            return ""
+        return f"The file holds {_events(facts.events)}; last time it held {facts.previous}."
+
+
+def _another_file(plan: Plan, earlier: list[Entry], facts: ReadingFacts) -> str:
+    if any(entry.id.uid in facts.uids for entry in earlier):
+        return ""
+    return (
+        f"None of its events was in earlier files of '{plan.source}', and {_events(len(plan.deletes))} of those would "
+        "be deleted. If this is another calendar, give it a source name of its own."
+    )
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count} events"

@@ -1,0 +1,219 @@
+"""What an import would change, decided as values: desired × ledger × scope × rules → Plan. Pure.
+
+Identity is (calendar, UID, slot), whichever import wrote it. Deletion for absence is another matter: it needs an
+entry that this very import wrote last, inside the window, not yet over, and a file that was read whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID, uuid5
+
+from bridges.contract import SinkRules
+from bridges.model import AllDay, CalendarRef, Event, OccurrenceId, RemoteRef, SyncKey, Window, instant
+
+_OURS = UUID("0d4a3a52-6a3e-5c0e-9a0e-5f6d2f1f7c11")
+"""The namespace of every GUID that we derive. Changing it would make strangers of all events written so far."""
+
+
+class State(StrEnum):
+    """What became of an entry. The pending ones are intents whose outcome is not known yet."""
+
+    PENDING_CREATE = "pending-create"
+    PENDING_UPDATE = "pending-update"
+    PENDING_DELETE = "pending-delete"
+    PRESENT = "present"
+    DELETED = "deleted"
+    UNWRITTEN = "unwritten"
+    """Meant once, and surely not in the LMS: its key is still unspent."""
+
+    @property
+    def pending(self) -> bool:
+        return self in {State.PENDING_CREATE, State.PENDING_UPDATE, State.PENDING_DELETE}
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """A fitted event, with the days that `fit` made instants of (None where it did not)."""
+
+    event: Event
+    days: AllDay | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of the ledger. `event` and `days` are as last written, or as meant while pending.
+
+    `before` is what stood there before, while an update is pending. `ref` is None until the LMS has told.
+    """
+
+    id: OccurrenceId
+    source: str
+    generation: int
+    state: State
+    ref: RemoteRef | None
+    event: Event
+    days: AllDay | None = None
+    before: Desired | None = None
+    error: str = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether it stands in the LMS, as far as we know."""
+        return self.ref is not None and self.state in {State.PRESENT, State.PENDING_UPDATE}
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Write a new event, under the key of this generation."""
+
+    id: OccurrenceId
+    event: Event
+    days: AllDay | None = None
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Make the event at `ref` as given; `before` is what we wrote there last, in this generation."""
+
+    id: OccurrenceId
+    ref: RemoteRef
+    event: Event
+    days: AllDay | None
+    before: Desired
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Take the event at `ref` away; `event` is what we wrote there last."""
+
+    id: OccurrenceId
+    ref: RemoteRef
+    event: Event
+
+
+Change = Create | Update | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The changes, in the order in which they are made: what is written by its start, then what is deleted.
+
+    `adopted` are events that stand as wanted but were written by another import: this one answers for them now.
+    """
+
+    calendar: CalendarRef
+    source: str
+    window: Window
+    changes: tuple[Change, ...] = ()
+    unchanged: int = 0
+    adopted: tuple[OccurrenceId, ...] = ()
+
+    @property
+    def creates(self) -> tuple[Create, ...]:
+        return tuple(change for change in self.changes if isinstance(change, Create))
+
+    @property
+    def updates(self) -> tuple[Update, ...]:
+        return tuple(change for change in self.changes if isinstance(change, Update))
+
+    @property
+    def deletes(self) -> tuple[Delete, ...]:
+        return tuple(change for change in self.changes if isinstance(change, Delete))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.calendar}: {len(self.creates)} to create, {len(self.updates)} to update, "
+            f"{len(self.deletes)} to delete, {self.unchanged} unchanged"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """What of the file could not be read: these UIDs, or nobody knows what (`all`). Their absence means nothing."""
+
+    uids: frozenset[str] = frozenset()
+    all: bool = False
+
+    def __contains__(self, uid: str) -> bool:
+        return self.all or uid in self.uids
+
+
+NOTHING_UNREAD = Unread()
+
+
+def make_plan(
+    desired: Mapping[OccurrenceId, Desired],
+    ledger: Mapping[OccurrenceId, Entry],
+    *,
+    calendar: CalendarRef,
+    source: str,
+    scope: Window,
+    rules: SinkRules,
+    now: datetime,
+    unread: Unread = NOTHING_UNREAD,
+) -> Plan:
+    """The difference between what the file wants and what stands in the ledger of this calendar.
+
+    `desired` holds fitted events and is complete for `scope`, but for `unread`. `now` is aware.
+    """
+    writes: list[Create | Update] = []
+    unchanged = 0
+    adopted = []
+    for id, wanted in desired.items():
+        entry = ledger.get(id)
+        if entry is None or not entry.live or entry.ref is None:
+            writes.append(Create(id, wanted.event, wanted.days, _generation(entry, rules)))
+        elif (written := Desired(entry.event, entry.days)) != wanted:
+            writes.append(Update(id, entry.ref, wanted.event, wanted.days, written, entry.generation))
+        else:
+            unchanged += 1
+            if entry.source != source:
+                adopted.append(id)
+    deletes = [
+        Delete(id, entry.ref, entry.event)
+        for id, entry in ledger.items()
+        if id not in desired
+        and entry.ref is not None
+        and entry.live
+        and entry.source == source
+        and id.uid not in unread
+        and scope.overlaps(entry.event.when)
+        and not is_over(entry.event, scope, now)
+    ]
+    changes = (*_in_order(writes, scope), *_in_order(deletes, scope))
+    return Plan(calendar, source, scope, changes, unchanged, tuple(sorted(adopted, key=str)))
+
+
+def sync_key(partner: str, calendar: CalendarRef, id: OccurrenceId, generation: int) -> SyncKey:
+    """Our name for one life of an occurrence in one calendar: the same for the same arguments, for ever."""
+    name = json.dumps([str(calendar), id.uid, id.slot_text, generation])
+    return SyncKey(partner, uuid5(_OURS, name))
+
+
+def is_over(event: Event, scope: Window, now: datetime) -> bool:
+    """Whether the event ended before `now`; days end at midnight of the window's own zone."""
+    return scope.span(event.when)[1] < instant(now)
+
+
+def next_generation(generation: int, rules: SinkRules) -> int:
+    """The generation for an event that comes back after it was deleted."""
+    return generation if rules.keys_reusable else generation + 1
+
+
+def _generation(entry: Entry | None, rules: SinkRules) -> int:
+    if entry is None:
+        return 0
+    if entry.state in {State.UNWRITTEN, State.PENDING_CREATE}:
+        return entry.generation
+    return next_generation(entry.generation, rules)
+
+
+def _in_order(changes: Iterable[Change], scope: Window) -> list[Change]:
+    return sorted(changes, key=lambda change: (scope.span(change.event.when)[0], str(change.id)))

@@ -1,0 +1,137 @@
+"""What became of a plan, as values, and the JSON that plans and reports are kept and answered as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from app.imports.plan import Change, Create, Plan, Update
+from app.store.values import event_to_json, when_to_json
+from bridges.model import OccurrenceId
+
+
+class Deed(StrEnum):
+    """What was done, or was to be done, to one event."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    FIT = "fit"
+    """Not even tried: the LMS cannot hold such an event."""
+    RECREATE = "recreate"
+    """Somebody deleted it in the LMS; the file wants it, so it was written anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One event of the report; `reason` is a sentence, empty where there is nothing to explain."""
+
+    id: OccurrenceId
+    title: str
+    deed: Deed
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Done, refused, left. `left` was not tried or its answer was lost; the next run takes it up.
+
+    `stopped` says why there is something left, and `retry_after` when it is worth a try (seconds, None: unsaid).
+    """
+
+    done: tuple[Note, ...] = ()
+    unchanged: int = 0
+    refused: tuple[Note, ...] = ()
+    left: tuple[Note, ...] = ()
+    stopped: str = ""
+    denied: bool = False
+    retry_after: float | None = None
+
+    def count(self, *deeds: Deed) -> int:
+        """How many events this was done to."""
+        return sum(note.deed in deeds for note in self.done)
+
+    @property
+    def created(self) -> int:
+        return self.count(Deed.CREATE, Deed.RECREATE)
+
+    @property
+    def updated(self) -> int:
+        return self.count(Deed.UPDATE)
+
+    @property
+    def deleted(self) -> int:
+        return self.count(Deed.DELETE)
+
+    def __str__(self) -> str:
+        text = (
+            f"{self.created} created, {self.updated} updated, {self.deleted} deleted, {self.unchanged} unchanged, "
+            f"{len(self.refused)} refused, {len(self.left)} left"
+        )
+        return f"{text}: {self.stopped}" if self.stopped else text
+
+
+def note(change: Change, reason: str = "") -> Note:
+    """The change as a line of a report."""
+    return Note(change.id, change.event.title, deed_of(change), reason)
+
+
+def deed_of(change: Change) -> Deed:
+    if isinstance(change, Create):
+        return Deed.CREATE
+    return Deed.UPDATE if isinstance(change, Update) else Deed.DELETE
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """The plan whole: counts first, then every change with its event, updates with what they replace."""
+    return {
+        "calendar": str(plan.calendar),
+        "source": plan.source,
+        "window": {"start": plan.window.start.isoformat(), "end": plan.window.end.isoformat()},
+        "create": len(plan.creates),
+        "update": len(plan.updates),
+        "delete": len(plan.deletes),
+        "unchanged": plan.unchanged,
+        "changes": [_change_to_json(change) for change in plan.changes],
+    }
+
+
+def report_to_json(report: Report) -> dict[str, Any]:
+    """Counts first, then every event that something was done to or that something stood against."""
+    return {
+        "created": report.created,
+        "updated": report.updated,
+        "deleted": report.deleted,
+        "unchanged": report.unchanged,
+        "done": [note_to_json(each) for each in report.done],
+        "refused": [note_to_json(each) for each in report.refused],
+        "left": [note_to_json(each) for each in report.left],
+        "stopped": report.stopped,
+        "denied": report.denied,
+        "retry_after": report.retry_after,
+    }
+
+
+def _change_to_json(change: Change) -> dict[str, Any]:
+    data = {
+        "deed": deed_of(change).value,
+        "uid": change.id.uid,
+        "slot": change.id.slot_text,
+        "event": event_to_json(change.event),
+    }
+    if isinstance(change, Update):
+        data["before"] = event_to_json(change.before.event)
+    days = change.days if isinstance(change, Create | Update) else None
+    return data | ({"days": when_to_json(days)} if days else {})
+
+
+def note_to_json(note: Note) -> dict[str, str]:
+    """One line of a report."""
+    return {
+        "deed": note.deed.value,
+        "uid": note.id.uid,
+        "slot": note.id.slot_text,
+        "title": note.title,
+        "reason": note.reason,
+    }
