@@ -106,7 +106,7 @@ def join(cover: Cover, pieces: Iterable[bytes]) -> bytes:
 
 
 def header(cover: Cover) -> bytes:
-    """Everything before the first VEVENT, with both forms of the name (RFC 7986 section 5.1) and of the refresh time."""
+    """Everything before the first VEVENT; name and refresh time in RFC 7986's form, and in the one of before it."""
     name, ttl = escaped(cover.name), _duration(cover.ttl)
     lines = [
         "BEGIN:VCALENDAR",

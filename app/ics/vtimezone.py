@@ -2,8 +2,8 @@
 
 Outlook reads one STANDARD and at most one DAYLIGHT, each with a yearly rule of one BYMONTH and one BYDAY
 (MS-OXCICAL section 2.1.3.1.1.19.2). Real zones know more than that: Ramadan in Morocco, "the Friday before the last
-Sunday" in Israel, laws that change in the middle of a year. So we choose, among the rules that can be said, the one that
-is wrong for the shortest time, and `differs` names the spans in which it is: times there have to be written in UTC.
+Sunday" in Israel, laws that change in the middle of a year. So we choose, among the rules that can be said, the one
+that is wrong for the shortest time, and `differs` names the spans in which it is: times there are written in UTC.
 
 STANDARD is the side with the smaller offset, whatever tzdata calls it (Irish law has its standard time in summer).
 Both begin in 1970, as everyone writes them, so that the text does not change with the year that a feed begins in.

@@ -1,0 +1,1 @@
+"""LMS to calendar clients: what is published, built from the last good reading of each LMS calendar."""

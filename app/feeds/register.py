@@ -1,0 +1,124 @@
+"""Which feeds there are, and which token opens which. A token is kept as its SHA-256 alone, and looked up by it."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.feeds.feed import Disabled, Feed, Unknown
+from app.store import tables
+from app.store.engine import writing
+from bridges.model import CalendarRef
+
+SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
+
+
+def add(
+    engine: Engine, slug: str, title: str, calendar: CalendarRef, public: bool, now: datetime
+) -> tuple[Feed, str | None]:
+    """A new feed, and its token, told this once; a public one has none. ValueError says what is wrong with the slug."""
+    if not SLUG.fullmatch(slug):
+        raise ValueError(f"'{slug}' cannot stand in an address: use small letters, digits and hyphens, 100 at most")
+    values = {"slug": slug, "title": title, "calendar": str(calendar), "public": public}
+    try:
+        with writing(engine) as connection:
+            connection.execute(insert(tables.feed).values(values | {"enabled": True, "created_at": now}))
+            feed = _one(connection, slug)
+            return feed, None if public else _new_token(connection, feed, now)
+    except IntegrityError:
+        raise ValueError(f"there is a feed called '{slug}' already") from None
+
+
+def every_feed(engine: Engine) -> Sequence[Feed]:
+    """All feeds, by slug."""
+    with engine.connect() as connection:
+        return [_feed(row) for row in connection.execute(select(tables.feed).order_by(tables.feed.c.slug))]
+
+
+def by_slug(engine: Engine, slug: str) -> Feed:
+    """The feed of that name. Unknown if there is none."""
+    with engine.connect() as connection:
+        return _one(connection, slug)
+
+
+def remove(engine: Engine, slug: str) -> None:
+    """Forget the feed, its tokens and its bodies. Unknown if there is none."""
+    with writing(engine) as connection:
+        connection.execute(delete(tables.feed).where(tables.feed.c.id == _one(connection, slug).id))
+
+
+def switch(engine: Engine, slug: str, enabled: bool) -> None:
+    """Publish the feed, or do so no longer; its tokens are kept. Unknown if there is none."""
+    with writing(engine) as connection:
+        feed = _one(connection, slug)
+        connection.execute(update(tables.feed).where(tables.feed.c.id == feed.id).values(enabled=enabled))
+
+
+def rotate(engine: Engine, slug: str, now: datetime) -> str:
+    """A new token, told this once; the old ones are dead. ValueError for a public feed, Unknown if there is none."""
+    with writing(engine) as connection:
+        feed = _one(connection, slug)
+        if feed.public:
+            raise ValueError(f"'{slug}' is public: it has no token")
+        old = tables.feed_token.c.feed_id == feed.id, tables.feed_token.c.revoked_at.is_(None)
+        connection.execute(update(tables.feed_token).where(*old).values(revoked_at=now))
+        return _new_token(connection, feed, now)
+
+
+def opened_by(engine: Engine, token: str, slug: str) -> Feed:
+    """The feed that the token opens under this slug.
+
+    Unknown whether the token is malformed, never was, was revoked or opens another feed: each costs one look-up of
+    one hash. Disabled if the feed is switched off.
+    """
+    query = (
+        select(tables.feed)
+        .join(tables.feed_token, tables.feed_token.c.feed_id == tables.feed.c.id)
+        .where(tables.feed_token.c.hash == _hash(token), tables.feed_token.c.revoked_at.is_(None))
+    )
+    return _published(engine, query, slug)
+
+
+def open_to_all(engine: Engine, slug: str) -> Feed:
+    """The public feed of that name. Unknown if there is none, Disabled if it is switched off."""
+    return _published(engine, select(tables.feed).where(tables.feed.c.public), slug)
+
+
+def _published(engine: Engine, query: Select[Any], slug: str) -> Feed:
+    known = slug if SLUG.fullmatch(slug) else ""
+    with engine.connect() as connection:
+        row = connection.execute(query.where(tables.feed.c.slug == known)).first()
+    if row is None:
+        raise Unknown("there is no such feed")
+    if not row.enabled:
+        raise Disabled(f"'{row.slug}' is switched off")
+    return _feed(row)
+
+
+def _one(connection: Connection, slug: str) -> Feed:
+    row = connection.execute(select(tables.feed).where(tables.feed.c.slug == slug)).first()
+    if row is None:
+        raise Unknown(f"there is no feed called '{slug}'")
+    return _feed(row)
+
+
+def _feed(row: Row[Any]) -> Feed:
+    calendar = CalendarRef.parse(row.calendar)
+    return Feed(row.id, row.slug, row.title, calendar, row.public, row.enabled, row.created_at)
+
+
+def _new_token(connection: Connection, feed: Feed, now: datetime) -> str:
+    token = secrets.token_urlsafe(32)
+    connection.execute(insert(tables.feed_token).values(feed_id=feed.id, hash=_hash(token), created_at=now))
+    return token
+
+
+def _hash(token: str) -> str:
+    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

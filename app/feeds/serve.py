@@ -1,0 +1,194 @@
+"""Serves feeds: the fresh one; else rebuilt; stale beats nothing. One verb, `refresh`, reads an LMS for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from math import ceil
+from threading import Event as Signal
+from threading import Lock
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine
+
+from app.feeds import register
+from app.feeds.build import basis, build
+from app.feeds.feed import Did, Feed, Form, NotReady, Outcome, Policies, Snapshot, State, next_check
+from app.feeds.shelf import Body, Shelf
+from app.store.leases import Busy, lease
+from bridges.contract import Source
+from bridges.errors import BridgeError, Transient
+from bridges.model import CalendarRef, Horizon, Window
+
+TURN = timedelta(minutes=10)
+"""Longer than the longest reading of one calendar."""
+PATIENCE, STEP = 300, 0.1
+"""How often, and after how many seconds, a request without any copy looks whether somebody else's reading has come."""
+PATIENCE_TOLD = 30
+"""Seconds after which to ask again, where even that did not help."""
+
+
+class Feeds:
+    """All feeds of one store, for one process of several.
+
+    `open_source` gives the connection of a CalendarRef's `lms` (errors as bridges.errors); `now` gives aware times;
+    feeds are shown in `zone`, and a calendar is read over `horizon`, once in `every`.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        open_source: Callable[[str], Source],
+        *,
+        now: Callable[[], datetime],
+        zone: ZoneInfo,
+        horizon: Horizon,
+        every: timedelta,
+        policies: Policies = Policies(),  # noqa: B008 - immutable
+    ) -> None:
+        self._engine = engine
+        self._open_source = open_source
+        self._now = now
+        self._zone = zone
+        self._horizon = horizon
+        self._every = every
+        self._policies = policies
+        self._shelf = Shelf(engine, zone)
+        self._turns: dict[CalendarRef, Lock] = {}
+
+    def add(self, slug: str, title: str, calendar: CalendarRef, public: bool) -> tuple[Feed, str | None]:
+        """A new feed, and its token, told this once; a public one has none. ValueError says what is wrong."""
+        return register.add(self._engine, slug, title, calendar, public, self._now())
+
+    def list(self) -> Sequence[Feed]:
+        """All feeds, by slug."""
+        return register.every_feed(self._engine)
+
+    def by_slug(self, slug: str) -> Feed:
+        """The feed of that name. Unknown if there is none."""
+        return register.by_slug(self._engine, slug)
+
+    def remove(self, slug: str) -> None:
+        """Forget the feed, its tokens and its bodies. Unknown if there is none."""
+        register.remove(self._engine, slug)
+
+    def rotate(self, slug: str) -> str:
+        """A new token, told this once; the old ones are dead. ValueError for a public feed, Unknown for none."""
+        return register.rotate(self._engine, slug, self._now())
+
+    def enable(self, slug: str) -> None:
+        """Publish the feed (again). Unknown if there is none."""
+        register.switch(self._engine, slug, True)
+
+    def disable(self, slug: str) -> None:
+        """Publish the feed no longer; its tokens are kept. Unknown if there is none."""
+        register.switch(self._engine, slug, False)
+
+    def state(self, feed: Feed) -> State | None:
+        """How the feed's calendar stands: last reading, next check, problem; None if nobody ever tried to read it."""
+        return self._shelf.state(feed.calendar)
+
+    def due(self) -> Sequence[CalendarRef]:
+        """The calendars of enabled feeds that should be read now."""
+        calendars = sorted({feed.calendar for feed in self.list() if feed.enabled})
+        return [calendar for calendar in calendars if self._is_due(self._shelf.state(calendar))]
+
+    def snapshot_for_token(self, token: str, slug: str, form: Form) -> Snapshot:
+        """The feed that the token opens. Unknown, Disabled, NotReady."""
+        return self._snapshot(register.opened_by(self._engine, token, slug), form)
+
+    def snapshot_for_public(self, slug: str, form: Form) -> Snapshot:
+        """The public feed of that name. Unknown, Disabled, NotReady."""
+        return self._snapshot(register.open_to_all(self._engine, slug), form)
+
+    def compressed(self, snapshot: Snapshot) -> bytes:
+        """The snapshot's body with gzip, the same bytes each time."""
+        return self._shelf.compressed(snapshot.etag, snapshot.body)
+
+    def refresh(self, what: str | CalendarRef, *, unless_fresh: bool = False) -> Outcome:
+        """Read a calendar, or that of the feed called `what`, from its LMS now.
+
+        A failure keeps the last reading and is told in the outcome. Two never read one calendar at a time: the second
+        is told BUSY. With `unless_fresh` nothing is read that is not due. Unknown if no feed is called so.
+        """
+        calendar = self.by_slug(what).calendar if isinstance(what, str) else what
+        return self._refresh(calendar, unless_fresh)
+
+    def _refresh(self, calendar: CalendarRef, unless_fresh: bool) -> Outcome:
+        turn = self._turns.setdefault(calendar, Lock())
+        if not turn.acquire(blocking=False):
+            return Outcome(Did.BUSY)
+        try:
+            with lease(self._engine, f"read {calendar}", self._now, TURN):
+                if unless_fresh and not self._is_due(self._shelf.state(calendar)):
+                    return Outcome(Did.FRESH)
+                return self._read(calendar)
+        except Busy:
+            return Outcome(Did.BUSY)
+        finally:
+            turn.release()
+
+    def _read(self, calendar: CalendarRef) -> Outcome:
+        now = self._now()
+        self._shelf.book(calendar, next_check(now, self._every))
+        window = self._horizon.at(now.astimezone(self._zone))
+        try:
+            found = self._open_source(calendar.lms).read(calendar, window)
+        except BridgeError as error:
+            return self._failed(calendar, error)
+        self._shelf.keep(calendar, found, window, now, next_check(self._now(), self._every))
+        return Outcome(Did.READ)
+
+    def _failed(self, calendar: CalendarRef, error: BridgeError) -> Outcome:
+        asked = error.retry_after if isinstance(error, Transient) else None
+        now = self._now()
+        self._shelf.fail(calendar, str(error), lambda failures: next_check(now, self._every, asked, failures))
+        return Outcome(Did.FAILED, str(error))
+
+    def _is_due(self, state: State | None) -> bool:
+        """A first reading is due until it came or failed: whoever died at it booked a time that means nothing."""
+        if state is None or (state.hash is None and not state.failures):
+            return True
+        return state.next_check <= self._now()
+
+    def _snapshot(self, feed: Feed, form: Form) -> Snapshot:
+        state = self._brought_up(feed.calendar)
+        now = self._now()
+        if state is None or state.read_at is None:
+            raise _not_ready(feed, state, now)
+        body = self._body(feed, form, state)
+        stale = state.failures > 0 or state.next_check <= now
+        return Snapshot(feed, form, body.body, body.etag, body.changed_at, state.read_at, now, stale, state.problem)
+
+    def _brought_up(self, calendar: CalendarRef) -> State | None:
+        """The calendar's state after a refresh, if one was due. Only who has no copy at all waits for another's."""
+        state = self._shelf.state(calendar)
+        for _ in range(PATIENCE):
+            if not self._is_due(state):
+                break
+            outcome = self._refresh(calendar, unless_fresh=True)
+            if outcome.did is Did.BUSY and (state is None or state.hash is None):
+                Signal().wait(STEP)
+                state = self._shelf.state(calendar)
+            else:
+                return self._shelf.state(calendar)
+        return state
+
+    def _body(self, feed: Feed, form: Form, state: State) -> Body:
+        """The body that shows the last reading: the one on the shelf, or a new one."""
+        known = self._shelf.body(feed.id, form)
+        if known and state.hash and state.window and known.basis == self._basis(feed, state.hash, state.window):
+            return known
+        reading = self._shelf.reading(feed.calendar)
+        body = build(form, feed, reading, self._zone, self._every, self._policies)
+        return self._shelf.put(feed.id, form, body, self._basis(feed, reading.hash, reading.window), self._now())
+
+    def _basis(self, feed: Feed, reading: str, window: Window) -> str:
+        return basis(feed, reading, window, self._zone, self._every, self._policies)
+
+
+def _not_ready(feed: Feed, state: State | None, now: datetime) -> NotReady:
+    if state is None or not state.failures:
+        return NotReady(f"'{feed.title}' is being read for the first time.", PATIENCE_TOLD)
+    wait = (state.next_check - now).total_seconds()
+    return NotReady(f"'{feed.title}' could not be read yet: {state.problem.rstrip('.')}.", max(1, ceil(wait)))
