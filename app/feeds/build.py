@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from app.feeds.feed import Cancelled, Feed, Form, Policies, Reading, Shown, Version
 from app.feeds.schema import VERSION
-from app.ics.render import Clock, Cover, Published, clean, clean_url, render
+from app.ics.render import Clock, Cover, Published, clean, clean_url, one_line, render
 from app.ics.vtimezone import differs, vtimezone
 from app.store.values import event_from_json, event_to_json
 from bridges.model import AllDay, Event, Found, RemoteRef, Status, Timed, When, Window, instant
@@ -88,7 +88,7 @@ def build(form: Form, feed: Feed, reading: Reading, zone: ZoneInfo, every: timed
     clock = Clock(zone, first.year, last.year)
     body = {
         "version": VERSION,
-        "title": clean(feed.title),
+        "title": one_line(feed.title),
         "zone": zone.key,
         "window": {"start": first.isoformat(), "end": last.isoformat()},
         "events": [_event(item, clock) for item in items],

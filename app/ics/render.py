@@ -34,7 +34,7 @@ _LINE_BREAK = re.compile(r"\r\n?")
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # CONTROL of RFC 5545 section 3.1; it has no escape
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _ESCAPED = re.compile(r"[\\;,\n]")
-_PLAIN_URL = re.compile(r"https?://[\w!#$%&'()*+,/:;=?@\[\]~.-]+", re.ASCII)
+_PLAIN_URL = re.compile(r"https?://[\w!#$%&'()*+,/:;=?@~.-]+", re.ASCII)
 _BACKSLASHES_AT_END = re.compile(rb"\\+$")
 
 
@@ -107,7 +107,7 @@ def join(cover: Cover, pieces: Iterable[bytes]) -> bytes:
 
 def header(cover: Cover) -> bytes:
     """Everything before the first VEVENT; name and refresh time in RFC 7986's form, and in the one of before it."""
-    name, ttl = escaped(cover.name), _duration(cover.ttl)
+    name, ttl = escaped(one_line(cover.name)), _duration(cover.ttl)
     lines = [
         "BEGIN:VCALENDAR",
         "VERSION:2.0",
@@ -162,6 +162,11 @@ def clean(text: str) -> str:
     if text.isprintable():  # which no surrogate and no control character is
         return text
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _NOT_TEXT.sub("", _LINE_BREAK.sub("\n", text)))
+
+
+def one_line(text: str) -> str:
+    """A name: clean, and with one blank for each stretch of blanks and line breaks."""
+    return " ".join(clean(text).split())
 
 
 def clean_url(url: str) -> str:
