@@ -13,7 +13,6 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -68,7 +67,7 @@ class Limits:
 
 
 class Auth(Protocol):
-    """Signs requests. Called by several threads; may itself go through an LmsHttp for a token."""
+    """Signs requests, called by several threads on the turn of a call; fetches tokens by an LmsHttp of its own."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest: ...
 
@@ -175,7 +174,7 @@ class LmsHttp:
         return self._url(following) if isinstance(following, str) and following else ""
 
     def _call(self, request: requests.Request, *, repeat: bool, signed: bool = True) -> Any:
-        with self._turn():
+        with self._turns:
             deadline = time.monotonic() + self._limits.total
             for attempt in range(1, self._limits.tries + 1):
                 try:
@@ -187,19 +186,6 @@ class LmsHttp:
                         raise
                 self._sleep(pause)
         raise AssertionError("the last try returns or raises")
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        """One of the turns of this process; a token that is fetched within a call goes on its call's turn."""
-        if getattr(self._local, "holds", False):
-            yield
-            return
-        with self._turns:
-            self._local.holds = True
-            try:
-                yield
-            finally:
-                self._local.holds = False
 
     def _pause(self, error: Transient, attempt: int) -> float:
         backoff = self._limits.backoff * float(2 ** (attempt - 1)) * _DICE.uniform(0.5, 1.5)
