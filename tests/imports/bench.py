@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -94,9 +95,9 @@ class Bench:
         writer.settle()
         return apply(self.plan(sink, source), writer, progress)
 
-    def standing(self) -> list[str]:
-        """What is in the LMS, sorted, as text."""
-        return sorted(map(repr, self.lms.standing(self.calendar)))
+    def standing(self) -> Counter[Event]:
+        """What is in the LMS, each with how often it stands there."""
+        return Counter(self.lms.standing(self.calendar))
 
-    def expected(self) -> list[str]:
-        return sorted(repr(desired.event) for desired in self.fitted().values())
+    def expected(self) -> Counter[Event]:
+        return Counter(desired.event for desired in self.fitted().values())

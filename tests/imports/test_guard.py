@@ -1,0 +1,74 @@
+"""What is held for a person's yes, and what is not."""
+
+from __future__ import annotations
+
+from app.imports.guard import Guard, ReadingFacts
+from app.imports.plan import Desired, Entry, State, make_plan
+from bridges.model import OccurrenceId, RemoteRef
+from tests.imports.bench import HERE, NOW, SCOPE, at, single
+from tests.imports.lms import KINDS
+
+REUSABLE = KINDS["keys come back"]
+
+
+def names(first: int, last: int) -> list[str]:
+    return [f"event {n}" for n in range(first, last)]
+
+
+def objections(
+    written: list[str], wanted: list[str], *, previous: int | None = None, others: int = 0, guard: Guard | None = None
+) -> list[str]:
+    """What the guard says to a file that wants these UIDs where those were written; `others` by another import."""
+    ledger = {single(uid): standing(single(uid), "upload") for uid in written}
+    ledger |= {single(f"other {n}"): standing(single(f"other {n}"), "other") for n in range(others)}
+    desired = {single(uid): _desired(uid) for uid in wanted}
+    plan = make_plan(desired, ledger, calendar=HERE, source="upload", scope=SCOPE, rules=REUSABLE, now=NOW)
+    facts = ReadingFacts(len(wanted), frozenset(wanted), previous)
+    return (guard or Guard()).objections(plan, ledger, facts)
+
+
+def _desired(uid: str) -> Desired:
+    return Desired(at(1, uid))
+
+
+def standing(id: OccurrenceId, source: str) -> Entry:
+    return Entry(id, source, 0, State.PRESENT, RemoteRef(str(id)), at(1, id.uid))
+
+
+def test_a_first_import_and_an_ordinary_change_run() -> None:
+    assert objections([], names(0, 50)) == []
+    assert objections(names(0, 50), names(1, 51), previous=50) == []
+
+
+def test_an_empty_file_is_held_where_it_would_delete() -> None:
+    (text,) = objections(["a"], [], previous=1)
+    assert text == "The file holds no event at all, and 1 event would be deleted."
+    assert objections([], []) == []
+
+
+def test_more_than_the_share_and_the_count_is_held() -> None:
+    (text,) = objections(names(0, 20), names(0, 9))
+    assert text == "It would delete 11 of the 20 events that earlier imports of 'upload' wrote."
+    assert objections(names(0, 20), names(0, 10)) == []
+    assert objections(names(0, 7), names(0, 2)) == []
+    assert objections(names(0, 7), names(0, 2), guard=Guard(count=4))
+
+
+def test_what_others_wrote_does_not_dilute_the_share() -> None:
+    assert objections(names(0, 20), names(0, 9), others=500)
+
+
+def test_a_file_far_smaller_than_last_time_is_held() -> None:
+    """The rest of the last file lay outside the window, so that few of what is in it go."""
+    (text,) = objections(names(0, 20), names(0, 12), previous=100)
+    assert text == "The file holds 12 events; last time it held 100."
+    assert objections(names(0, 20), names(0, 12), previous=24) == []
+
+
+def test_another_file_under_the_same_name_is_held() -> None:
+    (text,) = objections(names(0, 3), names(10, 13), previous=3)
+    assert "a source name of its own" in text
+
+
+def test_a_file_of_only_new_events_that_deletes_nothing_runs() -> None:
+    assert objections([], names(10, 13), previous=3, others=9) == []

@@ -1,0 +1,130 @@
+"""A lease is held by one at a time, and never by the dead."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from sqlalchemy import Engine, select, update
+
+from app.store import tables
+from app.store.engine import open_engine, writing
+from app.store.leases import Busy, Lost, lease
+
+START = datetime(2025, 3, 10, 8, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.time = START
+
+    def __call__(self) -> datetime:
+        return self.time
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    engine = open_engine(f"sqlite:///{tmp_path / 'store.db'}")
+    tables.metadata.create_all(engine)
+    return engine
+
+
+def test_only_one_holds_it(engine: Engine) -> None:
+    with lease(engine, "a", Clock()):
+        with pytest.raises(Busy) as caught, lease(engine, "a", Clock()):
+            pass
+        with lease(engine, "b", Clock()):
+            pass
+    assert caught.value.until == START + 5 * MINUTE
+    with lease(engine, "a", Clock()):
+        pass
+
+
+def test_an_error_gives_it_back(engine: Engine) -> None:
+    with pytest.raises(ZeroDivisionError), lease(engine, "a", Clock()):
+        _ = 1 / 0
+    with lease(engine, "a", Clock()):
+        pass
+
+
+def test_a_holder_that_says_nothing_loses_it_in_the_end(engine: Engine) -> None:
+    clock = Clock()
+    with lease(engine, "a", clock, MINUTE) as slow:
+        clock.time += 2 * MINUTE
+        with lease(engine, "a", clock, MINUTE):
+            with pytest.raises(Lost):
+                slow.beat()
+            with pytest.raises(Busy), lease(engine, "a", clock):
+                pass
+
+
+def test_losing_it_takes_nothing_from_the_next(engine: Engine) -> None:
+    clock = Clock()
+    with lease(engine, "a", clock, MINUTE):
+        clock.time += 2 * MINUTE
+        second = lease(engine, "a", clock, MINUTE)
+        second.__enter__()
+    with pytest.raises(Busy), lease(engine, "a", clock):
+        pass
+    second.__exit__(None, None, None)
+
+
+def test_beats_keep_it_and_write_seldom(engine: Engine) -> None:
+    clock = Clock()
+    with lease(engine, "a", clock, MINUTE) as held:
+        for _ in range(20):
+            clock.time += timedelta(seconds=20)
+            held.beat()
+        assert held.until > clock.time
+        with pytest.raises(Busy), lease(engine, "a", clock):
+            pass
+
+
+def test_a_dead_process_on_this_host_is_followed_at_once(engine: Engine) -> None:
+    script = (
+        "import os, sys; from datetime import UTC, datetime\n"
+        "from app.store.engine import open_engine; from app.store.leases import lease\n"
+        "held = lease(open_engine(sys.argv[1]), 'a', lambda: datetime(2025, 3, 10, 8, tzinfo=UTC))\n"
+        "held.__enter__(); os._exit(9)"
+    )
+    died = subprocess.run([sys.executable, "-c", script, str(engine.url)], check=False)
+    assert died.returncode == 9
+    with engine.connect() as connection:
+        assert connection.execute(select(tables.lease)).one().name == "a"
+    with lease(engine, "a", Clock()):
+        pass
+
+
+def test_a_holder_elsewhere_is_waited_for(engine: Engine) -> None:
+    held = lease(engine, "a", Clock())
+    held.__enter__()
+    with writing(engine) as connection:
+        connection.execute(update(tables.lease).values(holder="another.host/1/x"))
+    with pytest.raises(Busy), lease(engine, "a", Clock()):
+        pass
+
+
+def test_of_many_at_once_one_gets_it(engine: Engine) -> None:
+    ready, inside = Barrier(6), []
+
+    def work(number: int) -> bool:
+        ready.wait()
+        try:
+            with lease(engine, "a", Clock()):
+                inside.append(number)
+                ready.wait(timeout=5)
+        except Busy:
+            ready.wait(timeout=5)
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        for _ in range(5):
+            assert sum(pool.map(work, range(6))) == 1
+    assert len(inside) == 5
