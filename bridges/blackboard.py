@@ -68,7 +68,7 @@ class BlackboardSettings(BaseModel):
 
     url: str = Field(description="Address of the site, https only, without a path: https://learn.example.edu")
     key: str = Field(min_length=1, description="Application key from developer.anthology.com")
-    secret: SecretStr = Field(description="Application secret that belongs to the key")
+    secret: SecretStr = Field(min_length=1, description="Application secret that belongs to the key")
     zone: str = Field(description="Time zone of the site (IANA); all-day events are written as its midnights")
     page_size: int = Field(200, ge=1, le=1000, description="Items asked for per page; a site may send fewer")
     span_weeks: int = Field(16, ge=1, le=16, description="Longest time asked for in one call; Learn permits 16 weeks")
