@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, current_app, json, request
+from werkzeug.datastructures import Headers
 from werkzeug.http import http_date
 
 from app.feeds.feed import Disabled, Form, NotReady, Snapshot, Unknown
@@ -14,6 +15,8 @@ from app.feeds.schema import PATH as SCHEMA_PATH
 from app.feeds.schema import SCHEMA
 
 if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
     from app.feeds.serve import Feeds
 
 FRESH_SECONDS = 300
@@ -52,6 +55,15 @@ def schema() -> Response:
     return Response(json.dumps(SCHEMA, indent=2), content_type="application/schema+json")
 
 
+class NotModified(Response):
+    """A 304 that repeats Last-Modified too, which Werkzeug takes away: Apple Calendar revalidates by date."""
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        headers = super().get_wsgi_headers(environ)
+        headers["Last-Modified"] = self.headers["Last-Modified"]
+        return headers
+
+
 def _feeds() -> Feeds:
     feeds: Feeds = current_app.extensions["calbridge"].feeds
     return feeds
@@ -62,7 +74,7 @@ def _sent(snapshot: Snapshot) -> Response:
     zipped = gzip_is_better(request.headers.get("Accept-Encoding", ""))
     headers = _headers(snapshot, zipped)
     if _has_it_already(snapshot):
-        return Response(status=304, headers=headers)
+        return NotModified(status=304, headers=headers)
     if zipped:
         headers["Content-Encoding"] = "gzip"
     headers["Content-Disposition"] = f'inline; filename="{snapshot.feed.slug}.{snapshot.form}"'
