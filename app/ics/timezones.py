@@ -1,0 +1,85 @@
+"""VTIMEZONE components (RFC 5545 section 3.6.5) to zones; a broken one costs only itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+
+from app.ics import repair
+from app.ics.parse import Component, Parsed
+from app.ics.problems import Limits, Problem
+from app.ics.rrule import Rule, RuleError, parse_rule
+from app.ics.values import read_basic, read_offset
+from app.ics.zones import Observance, Observed
+
+_EVER = datetime.max  # noqa: DTZ901 - wall clock
+
+
+def embedded_zones(parsed: Parsed, limits: Limits) -> tuple[dict[str, Observed], dict[str, str], list[Problem]]:
+    """The zones by TZID, the X-LIC-LOCATIONs by TZID, and what was wrong."""
+    zones: dict[str, Observed] = {}
+    locations: dict[str, str] = {}
+    problems: list[Problem] = []
+    if len(parsed.zones) > limits.zones:
+        line = parsed.source.number(parsed.zones[limits.zones].index)
+        problems.append(Problem(line, f"only the first {limits.zones} of {len(parsed.zones)} VTIMEZONEs were read"))
+    for component in parsed.zones[: limits.zones]:
+        for name in _names(component):
+            location = component.value("X-LIC-LOCATION").strip()
+            if location:
+                locations.setdefault(name, location)
+            try:
+                zones.setdefault(name, _zone(component, name))
+            except (ValueError, RuleError, OverflowError) as error:
+                line = parsed.source.number(component.index)
+                problems.append(Problem(line, f"the VTIMEZONE '{name[:80]}' was passed over: {error}"))
+    return zones, locations, problems
+
+
+def _names(component: Component) -> list[str]:
+    """Its TZID; some exporters write one VTIMEZONE for several (The Events Calendar), which tells us nothing of any."""
+    names = [line.value.strip().strip('"') for line in component.props.get("TZID", ())]
+    return [names[0]] if len(names) == 1 and names[0] else []
+
+
+def _zone(component: Component, name: str) -> Observed:
+    observances = tuple(_observances(component))
+    if not observances:
+        raise ValueError("it has neither STANDARD nor DAYLIGHT")
+    return Observed(name, observances)
+
+
+def _observances(component: Component) -> Iterator[Observance]:
+    for child in component.children:
+        start = read_basic(child.value("DTSTART").strip()).local
+        before, after = (read_offset(child.value(name)) for name in ("TZOFFSETFROM", "TZOFFSETTO"))
+        yield Observance(
+            start=start,
+            before=before,
+            after=after,
+            daylight=child.name == "DAYLIGHT",
+            name=child.value("TZNAME").strip(),
+            rules=tuple(_rules(child, before)),
+            dates=tuple(_dates(child)),
+        )
+
+
+def _rules(child: Component, before: timedelta) -> Iterator[tuple[Rule, datetime]]:
+    """Each rule with the last wall clock time that its UNTIL allows."""
+    for line in child.props.get("RRULE", ()):
+        if not line.value.strip():
+            continue
+        rule = parse_rule(repair.vcalendar_rule(line.value) if "=" not in line.value else line.value)
+        if rule.until is None:
+            yield rule, _EVER
+        elif rule.until.utc:
+            yield rule, rule.until.moment.replace(tzinfo=timezone.utc).astimezone(timezone(before)).replace(tzinfo=None)
+        else:
+            yield rule, rule.until.moment + timedelta(days=1) * rule.until.day
+
+
+def _dates(child: Component) -> Iterator[datetime]:
+    for line in child.props.get("RDATE", ()):
+        for item in line.value.split(","):
+            if item.strip():
+                yield read_basic(item.strip().partition("/")[0]).local
