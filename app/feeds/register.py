@@ -13,19 +13,24 @@ from sqlalchemy import Connection, Engine, Row, Select, delete, insert, select, 
 from sqlalchemy.exc import IntegrityError
 
 from app.feeds.feed import Disabled, Feed, Unknown
+from app.ics.render import one_line
 from app.store import tables
 from app.store.engine import writing
 from bridges.model import CalendarRef
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
+LONGEST_TITLE = 255
 
 
 def add(
     engine: Engine, slug: str, title: str, calendar: CalendarRef, public: bool, now: datetime
 ) -> tuple[Feed, str | None]:
-    """A new feed, and its token, told this once; a public one has none. ValueError says what is wrong with the slug."""
+    """A new feed, and its token, told this once; a public one has none. ValueError says what is wrong."""
     if not SLUG.fullmatch(slug):
         raise ValueError(f"'{slug}' cannot stand in an address: use small letters, digits and hyphens, 100 at most")
+    title = one_line(title)
+    if not 0 < len(title) <= LONGEST_TITLE:
+        raise ValueError(f"a feed needs a title, of {LONGEST_TITLE} letters at most")
     values = {"slug": slug, "title": title, "calendar": str(calendar), "public": public}
     try:
         with writing(engine) as connection:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from math import ceil
-from threading import Event as Signal
 from threading import Lock
+from time import sleep
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
@@ -15,6 +15,7 @@ from app.feeds import register
 from app.feeds.build import basis, build
 from app.feeds.feed import Did, Feed, Form, NotReady, Outcome, Policies, Snapshot, State, next_check
 from app.feeds.shelf import Body, Shelf
+from app.ics.render import one_line
 from app.store.leases import Busy, lease
 from bridges.contract import Source
 from bridges.errors import BridgeError, Transient
@@ -142,7 +143,7 @@ class Feeds:
     def _failed(self, calendar: CalendarRef, error: BridgeError) -> Outcome:
         asked = error.retry_after if isinstance(error, Transient) else None
         now = self._now()
-        self._shelf.fail(calendar, str(error), lambda failures: next_check(now, self._every, asked, failures))
+        self._shelf.fail(calendar, one_line(str(error)), lambda failures: next_check(now, self._every, asked, failures))
         return Outcome(Did.FAILED, str(error))
 
     def _is_due(self, state: State | None) -> bool:
@@ -168,7 +169,7 @@ class Feeds:
                 break
             outcome = self._refresh(calendar, unless_fresh=True)
             if outcome.did is Did.BUSY and (state is None or state.hash is None):
-                Signal().wait(STEP)
+                sleep(STEP)
                 state = self._shelf.state(calendar)
             else:
                 return self._shelf.state(calendar)

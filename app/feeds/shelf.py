@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.feeds.build import pack, reading_hash, settled, shown, unpack, version_of
-from app.feeds.feed import Form, Reading, State, Version
+from app.feeds.feed import Form, Reading, State, Unknown, Version
 from app.store import tables
 from app.store.days import remembered_days
 from app.store.engine import writing
@@ -129,13 +129,16 @@ class Shelf:
         return body
 
     def put(self, feed_id: int, form: Form, body: bytes, basis: str, now: datetime) -> Body:
-        """Keep a body that was built; its time of change moves only if its bytes did."""
+        """Keep a body that was built; its time of change moves only if its bytes did. Unknown if the feed is gone."""
         etag = sha256(body).hexdigest()
         try:
             with writing(self.engine) as connection:
                 changed_at = _put(connection, feed_id, form, Body(body, etag, now, basis))
-        except IntegrityError:  # another process was the first to put one
-            return self.put(feed_id, form, body, basis, now)
+        except IntegrityError:  # another process was the first to put one, or the feed has just been removed
+            known = self.body(feed_id, form)
+            if known is None:
+                raise Unknown("there is no such feed any more") from None
+            return known
         self._remember(etag, body)
         return Body(body, etag, changed_at, basis)
 

@@ -33,7 +33,6 @@ FOOTER = b"END:VCALENDAR\r\n"
 _LINE_BREAK = re.compile(r"\r\n?")
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # CONTROL of RFC 5545 section 3.1; it has no escape
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_ESCAPED = re.compile(r"[\\;,\n]")
 _PLAIN_URL = re.compile(r"https?://[\w!#$%&'()*+,/:;=?@~.-]+", re.ASCII)
 _BACKSLASHES_AT_END = re.compile(rb"\\+$")
 
@@ -159,7 +158,7 @@ def _when(when: When, clock: Clock) -> str:
 
 def clean(text: str) -> str:
     """Text as iCalendar can hold it: LF ends a line, no control characters, U+FFFD for half a surrogate pair."""
-    if text.isprintable():  # which no surrogate and no control character is
+    if text.replace("\n", "").isprintable():  # which no surrogate and no control character is
         return text
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", _NOT_TEXT.sub("", _LINE_BREAK.sub("\n", text)))
 
@@ -185,10 +184,7 @@ def clean_url(url: str) -> str:
 
 def escaped(text: str) -> str:
     """A TEXT value (RFC 5545 section 3.3.11)."""
-    text = clean(text)
-    if not _ESCAPED.search(text):
-        return text
-    return text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
+    return clean(text).replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
 
 
 def fold(line: str) -> str:

@@ -374,6 +374,13 @@ def test_a_slug_is_what_can_stand_in_an_address(feeds: Feeds, slug: str) -> None
         feeds.add(slug, "t", COURSE, public=True)
 
 
+@pytest.mark.parametrize("title", ["", " \n", "\0", "a" * 256])
+def test_a_feed_has_a_title(feeds: Feeds, title: str) -> None:
+    with pytest.raises(ValueError, match="needs a title"):
+        feeds.add("new", title, COURSE, public=True)
+    assert feeds.add("new", "two\nlines\0", COURSE, public=True)[0].title == "two lines"
+
+
 def test_a_slug_is_taken_once_and_a_public_feed_has_no_token(feeds: Feeds) -> None:
     with pytest.raises(ValueError, match="already"):
         feeds.add("math", "t", COURSE, public=False)
