@@ -1,4 +1,4 @@
-"""The command line: `calbridge serve`, feeds, imports, refresh, expand, tokens. Each command loads only what it needs."""
+"""The command line: serve, feeds, imports, refresh, expand, tokens. Each command loads only what it needs."""
 
 from __future__ import annotations
 
@@ -23,15 +23,14 @@ NOTHING_READ = 2
 
 @contextmanager
 def told() -> Iterator[None]:
-    """What the program raises on purpose, said as a sentence on standard error with exit status 2 (held: 3, left: 4)."""
-    from app.config import ConfigError
-    from app.feeds.feed import FeedError
+    """What the program raises on purpose: said as a sentence on standard error, with exit status 2."""
+    from app.feeds.feed import Unknown
     from app.store.leases import Busy
     from bridges.errors import BridgeError
 
     try:
         yield
-    except (ConfigError, FeedError, BridgeError, Busy, ValueError) as error:
+    except (Unknown, BridgeError, Busy, ValueError) as error:  # a ConfigError and a NotACalendar are ValueErrors
         click.echo(f"calbridge: {error}", err=True)
         sys.exit(NOTHING_READ)
 
@@ -175,10 +174,12 @@ def feed_disable(slug: str) -> None:
 
 
 def _say_links(joined: Parts, slug: str, token: str | None) -> None:
+    from app.web.links import links_of, secret_links
+
     server = joined.config.server
     base = server.public_url.rstrip("/") or f"http://{server.host}:{server.port}"
-    for form in ("ics", "json"):
-        click.echo(f"{base}/feeds/{token}/{slug}.{form}" if token else f"{base}/public/{slug}.{form}")
+    for _, link in secret_links(slug, token, base) if token else links_of(joined.feeds.by_slug(slug), base):
+        click.echo(link)
     if token:
         click.echo("The address is the credential and is shown only now; 'feed rotate' makes a new one.", err=True)
 
@@ -187,22 +188,28 @@ def _say_links(joined: Parts, slug: str, token: str | None) -> None:
 @click.argument("slugs", nargs=-1)
 def refresh(slugs: tuple[str, ...]) -> None:
     """Read the calendars of these feeds (default: of all) from their LMS now."""
+    from app.feeds.feed import Did
+
     with told():
         joined = parts()
         failed = False
         for slug in slugs or [one.slug for one in joined.feeds.list() if one.enabled]:
             outcome = joined.feeds.refresh(slug)
-            failed |= not outcome.ok
-            click.echo(f"{slug}\t{outcome}")
+            failed |= outcome.did is Did.FAILED
+            click.echo(f"{slug}\t{outcome.did}\t{outcome.problem}".rstrip())
         sys.exit(1 if failed else 0)
 
 
 @main.command("import")
 @click.argument("file", type=click.File("rb"))
-@click.option("--into", "calendar", required=True, help="The calendar: lms/kind/id, as 'calbridge calendars' lists them.")
+@click.option(
+    "--into", "calendar", required=True, help="The calendar: lms/kind/id, as 'calbridge calendars' lists them."
+)
 @click.option("--from", "since", help="The first day to write (default: today).")
 @click.option("--to", "until", help="The day after the last one (default: imports.ahead_days ahead).")
-@click.option("--name", "source", default="upload", show_default=True, help="Which import this is: each keeps its own events.")
+@click.option(
+    "--name", "source", default="upload", show_default=True, help="Which import this is: each keeps its own events."
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @click.option("--approve", is_flag=True, help="Carry the plan out even if it looks reckless.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
@@ -218,7 +225,8 @@ def import_file(
 ) -> None:
     """Write each occurrence of the calendar FILE into an LMS calendar; what is there already is left alone.
 
-    Exit status: 0 done, 2 nothing could be read or written, 3 held for a yes, 4 unfinished (run it again), 5 some refused.
+    Exit status: 0 done, 2 nothing could be read or written, 3 held for a yes, 4 unfinished (run it again), 5 done but
+    for some that were refused.
     """
     from app.imports.window import window_of
     from bridges.model import CalendarRef
@@ -260,7 +268,9 @@ class _Bar:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--from", "since", required=True, help="The first day (or a time, ISO 8601).")
 @click.option("--to", "until", required=True, help="The day after the last one (or a time, ISO 8601).")
-@click.option("--zone", help="The zone of floating times and of the days given (IANA; default: as the configuration says).")
+@click.option(
+    "--zone", help="The zone of floating times and of the days given (IANA; default: as the configuration says)."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def expand(file: Path, since: str, until: str, zone: str | None, as_json: bool) -> None:
     """List every occurrence of FILE within [from, to), sorted by start, then UID. Problems go to standard error."""

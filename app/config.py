@@ -32,7 +32,7 @@ class _Section(BaseModel):
 
 class Server(_Section):
     host: str = "127.0.0.1"
-    """The address to listen on. On any but a loopback address, whatever writes needs a token: calbridge token add NAME."""
+    """The address to listen on. On any but a loopback one, whatever writes needs a token (calbridge token add NAME)."""
     port: int = Field(default=8600, ge=1, le=65535)
     """The port to listen on."""
     public_url: str = ""
@@ -157,7 +157,7 @@ def _demo(zone: str) -> Connection:
 
 
 def _resolved(value: Any, path: str, environment: Mapping[str, str], problems: list[str]) -> Any:
-    """The tree with each `{ env = "NAME" }` and `{ file = "PATH" }` put in its place, so that secrets stay elsewhere."""
+    """The tree with each `{ env = "NAME" }` and `{ file = "PATH" }` filled in, so that secrets may stay elsewhere."""
     if isinstance(value, list):
         return [_resolved(item, path, environment, problems) for item in value]
     if not isinstance(value, dict):
@@ -218,8 +218,7 @@ def example() -> str:
     head += ["", "# One table for each LMS; its name is yours to choose and part of every address: keep it."]
     for bridge in sorted(bridges.REGISTRY):
         fields = bridges.bridge_class(bridge).Settings.model_fields
-        lines = [f"[lms.my-{bridge}]", f'bridge = "{bridge}"', *_keys(fields)]
-        head += ["", *(line if line.startswith("#") else f"# {line}" for line in lines)]
+        head += ["", *(f"# {line}" for line in (f"[lms.my-{bridge}]", f'bridge = "{bridge}"', *_keys(fields)))]
     return "\n".join(head) + "\n"
 
 
@@ -227,7 +226,10 @@ def _keys(fields: Mapping[str, FieldInfo]) -> Iterator[str]:
     for name, field in fields.items():
         yield f"# {field.description or name}"
         default = field.get_default(call_default_factory=True, validated_data={})
-        yield f"{name} = {_toml(default)}" if default is not PydanticUndefined else f'{name} = "…"  # required'
+        if default is PydanticUndefined:
+            yield f'{name} = "…"  # required'
+        else:
+            yield f'{name} = "…"  # optional' if default is None else f"{name} = {_toml(default)}"
 
 
 def _toml(value: Any) -> str:
@@ -236,8 +238,6 @@ def _toml(value: Any) -> str:
             return str(value).lower()
         case int() | float():
             return str(value)
-        case None:
-            return '""  # not set'
         case list() | tuple():
             return f"[{', '.join(map(_toml, value))}]"
         case dict():

@@ -1,4 +1,4 @@
-"""The parts of one running calbridge, joined: configuration, store, bridges, feeds and imports. The clock is read here alone."""
+"""The parts of one running calbridge, joined: store, bridges, feeds and imports. The clock is read here alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 from typing import Any
 
+import requests
+from alembic.util.exc import CommandError
 from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.config import Config, ConfigError
 from app.feeds.serve import Feeds
@@ -17,12 +20,11 @@ from app.ics import Limits
 from app.imports.guard import Guard
 from app.imports.run import Imports
 from app.store.engine import open_engine
-from app.store.migrate import migrate
+from app.store.migrate import NewerStore, migrate
 from app.store.quota import StoreMeter
 from bridges import open_bridge
 from bridges.contract import Sink, Source, Tools
 from bridges.errors import Denied
-from bridges.http import new_session
 from bridges.model import Calendar, CalendarRef, Horizon
 
 
@@ -60,7 +62,7 @@ class Parts:
             guard=Guard(share=config.imports.hold_share, count=config.imports.hold_count),
             partner=config.imports.partner,
             limits=Limits(
-                size=config.imports.max_bytes,
+                bytes=config.imports.max_bytes,
                 components=config.imports.max_events,
                 occurrences=config.imports.max_occurrences,
             ),
@@ -74,7 +76,7 @@ class Parts:
         with self._opening:
             if lms not in self._bridges:
                 connection = self.config.connections[lms]
-                tools = Tools(self.now, new_session, StoreMeter(self.engine, lms, self.now), self.config.store.url)
+                tools = Tools(self.now, requests.Session, StoreMeter(self.engine, lms, self.now), self.config.store.url)
                 self._bridges[lms] = open_bridge(connection.bridge, lms, connection.settings, tools)
             return self._bridges[lms]
 
@@ -102,7 +104,7 @@ def open_parts(config: Config, *, now: Callable[[], datetime] = clock) -> Parts:
     try:
         engine = open_engine(config.store.url)
         migrate(engine)
-    except Exception as error:  # noqa: BLE001 - whatever a driver raises, the sentence names the setting
+    except (SQLAlchemyError, CommandError, NewerStore, ImportError, OSError) as error:
         raise ConfigError([f"store.url: the database cannot be opened: {error}"]) from error
     parts = Parts(config, engine, now)
     if config.demo and not parts.feeds.list():

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from app.feeds.feed import Unknown
+from app.ics import NotACalendar
 from app.parts import Parts
-from app.web import access, api, feeds, pages
+from app.store.leases import Busy
+from app.web import access, api, feeds, pages, uploads
 from app.web.problems import answer
+from app.web.shown import moment
+from bridges.errors import Denied, Rejected, Transient
+
+STATUS: dict[type[Exception], int] = {
+    uploads.BadUpload: 400,
+    Unknown: 404,
+    Busy: 409,
+    NotACalendar: 422,
+    Denied: 422,
+    Rejected: 422,
+    Transient: 503,
+}
+"""What our own errors are to a caller; each carries its sentence."""
 
 FORM_ROOM = 64 * 1024
 """Bytes that a multipart upload needs beside its file."""
@@ -22,16 +40,28 @@ def flask_app(parts: Parts) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     for blueprint in (feeds.bp, pages.bp, api.bp):
         app.register_blueprint(blueprint)
+    app.add_template_filter(moment)
     app.before_request(access.guard)
     app.after_request(_headers)
     app.register_error_handler(HTTPException, _refused)
+    for kind, status in STATUS.items():
+        app.register_error_handler(kind, partial(_failed, status))
     return app
+
+
+def _failed(status: int, error: Exception) -> Response:
+    response = answer(status, str(error))
+    if isinstance(error, Transient) and error.retry_after is not None:
+        response.headers["Retry-After"] = str(round(error.retry_after))
+    return response
 
 
 def _refused(error: HTTPException) -> Response:
     if error.code == 413:
         limit = access.parts().config.imports.max_bytes
-        return answer(413, f"The file is larger than the {limit:,} bytes that this calbridge takes (imports.max_bytes).")
+        return answer(
+            413, f"The file is larger than the {limit:,} bytes that this calbridge takes (imports.max_bytes)."
+        )
     refusal = answer(error.code or 500, error.description or "Something went wrong.")
     if request.method not in ("GET", "HEAD") and error.code == 405:
         refusal.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())

@@ -1,4 +1,4 @@
-"""Who may write. With no token made, only this machine's own user; with one, whoever brings a token, and nobody else."""
+"""Who may write: with no token made this machine's own user alone; with one, whoever brings a token."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def parts() -> Parts:
     """The parts that this application was made of."""
     joined: Parts = current_app.extensions["calbridge"]
     return joined
+
+
+def base_url() -> str:
+    """How the outside reaches us, without a slash at the end."""
+    return parts().config.server.public_url.rstrip("/") or request.host_url.rstrip("/")
 
 
 def is_loopback(host: str) -> bool:
@@ -52,7 +57,9 @@ def _refusal() -> Response | None:
     if tokens.any_made(engine):
         if token and tokens.holder(engine, token):
             return None
-        refusal = answer(401, "This needs an API token: send it as 'Authorization: Bearer …', or in the form's token field.")
+        refusal = answer(
+            401, "This needs an API token: send it as 'Authorization: Bearer …', or in the form's token field."
+        )
         refusal.headers["WWW-Authenticate"] = "Bearer"
         return refusal
     if not _from_here():

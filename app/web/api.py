@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, json, request
 
-from app.imports.telling import outcome_to_json
+from app.feeds.feed import Did, Feed
 from app.web import access, uploads
 from app.web.links import links_of
 
@@ -14,12 +14,15 @@ STATUS = {"held": 202, "left": 202}
 """Understood, and not all of it done: held waits for a yes, left for another run. Everything else is 200."""
 
 
+REFRESHED = {Did.FAILED: 502, Did.BUSY: 409}
+
+
 @bp.post("/imports")
 def import_calendar() -> Response:
     """Write a calendar file into an LMS calendar; `?dry_run=true` answers the plan and writes nothing."""
     parts = access.parts()
     outcome = uploads.run(uploads.from_request(request, parts), parts)
-    return _json(outcome_to_json(outcome), STATUS.get(outcome.state, 200))
+    return _json(outcome.to_json(), STATUS.get(outcome.state, 200))
 
 
 @bp.get("/calendars")
@@ -37,28 +40,25 @@ def calendars() -> Response:
 def feeds() -> Response:
     """Every feed; a public one with its links, a secret one without: its address was shown once."""
     parts = access.parts()
-    return _json(
-        {
-            "feeds": [
-                {
-                    "slug": feed.slug,
-                    "title": feed.title,
-                    "calendar": str(feed.calendar),
-                    "public": feed.public,
-                    "enabled": feed.enabled,
-                    "links": dict(links_of(feed, access.base_url())) if feed.public else {},
-                }
-                for feed in parts.feeds.list()
-            ]
-        }
-    )
+    return _json({"feeds": [_feed(feed) for feed in parts.feeds.list()]})
 
 
 @bp.post("/feeds/<slug>/refresh")
 def refresh(slug: str) -> Response:
     """Read the feed's calendar from its LMS now."""
     outcome = access.parts().feeds.refresh(slug)
-    return _json({"slug": slug, "ok": outcome.ok, "outcome": str(outcome)}, 200 if outcome.ok else 502)
+    return _json({"slug": slug, "did": outcome.did.value, "problem": outcome.problem}, REFRESHED.get(outcome.did, 200))
+
+
+def _feed(feed: Feed) -> dict[str, object]:
+    return {
+        "slug": feed.slug,
+        "title": feed.title,
+        "calendar": str(feed.calendar),
+        "public": feed.public,
+        "enabled": feed.enabled,
+        "links": dict(links_of(feed, access.base_url())),
+    }
 
 
 def _json(data: object, status: int = 200) -> Response:

@@ -1,8 +1,22 @@
 """Runs the migrations on the connection that `app.store.migrate` hands over."""
 
+from typing import Any
+
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 
-from app.store.tables import metadata
+from app.store.tables import Instant, metadata
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
+
+def written(kind: str, thing: Any, autogen: AutogenContext) -> str | bool:
+    """Our Instant as the column that the database has: a migration must not change when our code does."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(thing, Instant) else False
+
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    render_item=written,
+)
 context.run_migrations()

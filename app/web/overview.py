@@ -1,0 +1,51 @@
+"""What the start page shows: a card for each feed, and the calendars that an import may go into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.feeds.feed import Feed, State
+from app.parts import Parts
+from app.web.links import links_of
+from bridges.errors import BridgeError
+from bridges.model import Calendar
+
+MOST_TARGETS = 200
+"""Calendars that a list on a page can hold; a larger campus writes the calendar's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One feed on the page. `read_at` is in the home zone, None if its calendar was never read."""
+
+    feed: Feed
+    links: Sequence[tuple[str, str]]
+    read_at: datetime | None
+    problem: str
+
+
+def cards(parts: Parts, base: str, *, with_secret: bool) -> Sequence[Card]:
+    """The feeds that may be shown: public ones to everybody, all of them `with_secret`."""
+    return [
+        _card(parts, feed, parts.feeds.state(feed), base) for feed in parts.feeds.list() if feed.public or with_secret
+    ]
+
+
+def _card(parts: Parts, feed: Feed, state: State | None, base: str) -> Card:
+    read_at = state.read_at.astimezone(parts.config.zone) if state and state.read_at else None
+    return Card(feed, links_of(feed, base), read_at, state.problem if state else "")
+
+
+def targets(parts: Parts) -> Sequence[Calendar]:
+    """The calendars that an import may go into, of those connections that answer; none where there are too many."""
+    found = [calendar for name in sorted(parts.config.connections) for calendar in _writable(parts, name)]
+    return found if len(found) <= MOST_TARGETS else []
+
+
+def _writable(parts: Parts, lms: str) -> Sequence[Calendar]:
+    try:
+        return [calendar for calendar in parts.calendars(lms) if calendar.writable]
+    except BridgeError:
+        return []  # the page is there all the same; a calendar can be named by hand

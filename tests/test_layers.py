@@ -1,0 +1,141 @@
+"""Who may import whom. Lazy and type-only imports count."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+VALUES = {"bridges.model", "bridges.errors"}
+PROMISES = VALUES | {"bridges.contract"}
+HALLWAY = PROMISES | {"app.ics", "app.store"}
+LMS = {"bridges.local", "bridges.blackboard"}
+
+# room → (ours, of the world outside); the longest name that fits counts, and a room may import itself
+ROOMS: dict[str, tuple[set[str], set[str]]] = {
+    "bridges": ({"bridges.contract"}, {"pydantic"}),
+    "bridges.model": (set(), set()),
+    "bridges.errors": (set(), set()),
+    "bridges.contract": (VALUES, {"requests"}),
+    "bridges.http": (PROMISES, {"requests", "urllib3"}),
+    "bridges.local": (PROMISES, {"sqlalchemy", "pydantic"}),
+    "bridges.blackboard": (PROMISES | {"bridges.http"}, {"pydantic", "requests"}),
+    "app": ({"app.parts", "app.web"}, {"flask"}),
+    "app.config": ({"bridges"}, {"pydantic", "pydantic_core"}),
+    "app.tokens": ({"app.store"}, {"sqlalchemy"}),
+    "app.ics": ({"bridges.model"}, {"icalendar", "dateutil"}),
+    "app.store": ({"bridges.model", "bridges.contract"}, {"sqlalchemy", "alembic"}),
+    "app.imports": (HALLWAY, {"sqlalchemy"}),
+    "app.imports.plan": ({"bridges.model", "bridges.contract"}, set()),
+    "app.imports.guard": ({"bridges.model", "bridges.contract", "app.imports.plan"}, set()),
+    "app.feeds": (HALLWAY, {"sqlalchemy", "cachetools"}),
+    "app.parts": (
+        HALLWAY | {"app.config", "app.feeds", "app.imports", "bridges"},
+        {"sqlalchemy", "alembic", "requests"},
+    ),
+    "app.web": (
+        PROMISES | {"app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics", "app.store.leases"},
+        {"flask", "werkzeug"},
+    ),
+    "app.cli": (
+        PROMISES
+        | {"app.config", "app.parts", "app.feeds", "app.imports", "app.ics", "app.tokens", "app.web"}
+        | {"app.store.leases"},
+        {"click", "granian"},
+    ),
+    "wsgi": ({"app", "app.config", "app.parts"}, set()),
+}
+
+
+def _name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {
+    _name(path): path
+    for folder in ("app", "bridges")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if "migrations" not in path.parts
+} | {"wsgi": ROOT / "wsgi.py"}
+
+
+def _within(module: str, rooms: set[str]) -> bool:
+    """A room named exactly, or one above it that is not itself a whole bank."""
+    return any(module == room or (module.startswith(room + ".") and room not in {"app", "bridges"}) for room in rooms)
+
+
+def _room(module: str) -> str:
+    return max((room for room in ROOMS if module == room or module.startswith(room + ".")), key=len)
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """Every module that this one imports, anywhere in its text."""
+    tree = ast.parse(MODULES[module].read_text("utf-8"))
+    return frozenset(name for node in ast.walk(tree) for name in _names(node))
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert not node.level, "imports are absolute here"
+        for alias in node.names:
+            whole = f"{node.module}.{alias.name}"
+            yield whole if whole in MODULES else str(node.module)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_its_room_may(module: str) -> None:
+    room = _room(module)
+    ours, outside = ROOMS[room]
+    for name in _imports(module):
+        top = name.partition(".")[0]
+        if name in MODULES or top in {"app", "bridges"}:
+            itself = name == room or (name.startswith(room + ".") and room not in {"app", "bridges"})
+            assert itself or _within(name, ours), f"{module} may not import {name}"
+        else:
+            assert top in outside or top in sys.stdlib_module_names, f"{module} may not import {name}"
+
+
+def test_nothing_imports_in_a_circle() -> None:
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " → ".join((*path[path.index(module) :], module))
+        if module not in done:
+            for name in sorted(_imports(module) & MODULES.keys()):
+                visit(name, (*path, module))
+            done.add(module)
+
+    for module in MODULES:
+        visit(module, ())
+
+
+def _calls(module: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(MODULES[module].read_text("utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+def test_the_clock_is_read_in_one_place() -> None:
+    clocks = {"datetime.now", "datetime.utcnow", "date.today", "datetime.today", "time.time"}
+    readers = {module for module in MODULES if clocks & set(_calls(module))}
+    assert readers == {"app.parts"}
+
+
+def test_bridges_know_no_other_lms() -> None:
+    for module in LMS:
+        assert not (_imports(module) & (LMS - {module}))
+
+
+def test_requests_leave_through_one_door_on_each_bank() -> None:
+    """Others may name its types, or sign a request; only the doors send one."""
+    senders = {module for module in MODULES if any(call.endswith("ession.send") for call in _calls(module))}
+    assert senders == {"bridges.http"}
