@@ -104,10 +104,11 @@ class Reader:
         self.parsed = parsed
         self.ladder = ladder
         self.problems: list[Problem] = []
+        self.timeless: list[str | None] = []
         self.method = parsed.calendar.value("METHOD").strip().upper()
         self._uid: str | None = None
         self._index = 0
-        self._guessed: set[str] = set()
+        self._told: set[str] = set()
 
     def entries(self) -> Iterator[Entry]:
         """All events that have a time; the others are problems."""
@@ -151,14 +152,15 @@ class Reader:
         )
 
     def _timeless(self, component: Component, begin: Line | None) -> Entry | None:
-        """Without DTSTART there is nothing to show; with METHOD that is allowed (section 3.6.1)."""
-        if begin is None and self.method in ("CANCEL", "REFRESH", "REPLY", "DECLINECOUNTER"):
-            return None
-        fallback = component.first("DTEND") if begin is not None else None
-        if fallback is None or not fallback.value.strip():
-            raise Unreadable("the event has no DTSTART")
-        self.note("DTSTART is empty; the event was put at its end")
-        return self._with_start(component, fallback)
+        """Without DTSTART nothing takes place at any time (section 3.6.1 allows that beside METHOD)."""
+        end = component.first("DTEND")
+        if begin is not None and end is not None and end.value.strip():
+            self.note("DTSTART is empty; the event was put at its end")
+            return self._with_start(component, end)
+        self.timeless.append(self._uid)
+        if not self.method:
+            self.note("the event has no DTSTART: it takes place at no time, and nothing can be shown of it")
+        return None
 
     def _with_start(self, component: Component, begin: Line) -> Entry:
         start = self.stamp(begin, required=True)
@@ -182,7 +184,7 @@ class Reader:
         except ValueError as error:
             raise Unreadable(f"{line.head.name} cannot be read: {error}") from error
         for note in basic.notes:
-            self.note(f"{line.head.name}: {note}", index=line.index)
+            self.note(f"{line.head.name}: {note}", index=line.at)
         if basic.day or line.head.day:
             return Stamp(datetime.combine(basic.local, _MIDNIGHT), None, True)
         return Stamp(basic.local, UTC if basic.utc else self._zone(line), False)
@@ -192,11 +194,9 @@ class Reader:
         if not tzid or not tzid.strip():
             return self.ladder.default
         resolved = self.ladder.resolve(tzid)
-        if resolved.zone is None:
-            raise Unreadable(f"{line.head.name} cannot be placed: {resolved}")
-        if resolved.guessed and tzid not in self._guessed:
-            self._guessed.add(tzid)
-            self.note(str(resolved), index=line.index)
+        if tzid not in self._told and (resolved.zone is None or resolved.guessed):
+            self._told.add(tzid)
+            self.note(str(resolved), index=line.at)
         return resolved.zone
 
     def _length(self, component: Component, start: Stamp) -> Length:
@@ -238,14 +238,14 @@ class Reader:
     def _rule(self, line: Line) -> Iterator[Rule]:
         text = line.value.strip()
         if not text:
-            self.note(f"{line.head.name} is empty; it was passed over", index=line.index)
+            self.note(f"{line.head.name} is empty; it was passed over", index=line.at)
             return
         try:
             rule = parse_rule(text if "=" in text else repair.vcalendar_rule(text))
         except RuleError as error:
             raise RuleError(f"the rule {text[:80]} is not valid: {error}") from error
         for note in rule.notes:
-            self.note(f"{line.head.name}: {note}", index=line.index)
+            self.note(f"{line.head.name}: {note}", index=line.at)
         yield rule
 
     def _items(self, component: Component, name: str) -> Iterator[tuple[str, Line]]:
@@ -259,7 +259,7 @@ class Reader:
             try:
                 yield self._stamp(text, line)
             except Unreadable as error:
-                self.note(f"{error}; that exception was passed over", lost=True, index=line.index)
+                self.note(f"{error}; that exception was passed over", lost=True, index=line.at)
 
     def _extras(self, component: Component, start: Stamp) -> Iterator[Extra]:
         for text, line in self._items(component, "RDATE"):
@@ -268,7 +268,7 @@ class Reader:
                 stamp = self._stamp(begin, line)
                 yield Extra(stamp, self._period(end, stamp, line) if slash else None)
             except (Unreadable, ValueError) as error:
-                self.note(f"{error}; that date was left out", lost=True, index=line.index)
+                self.note(f"{error}; that date was left out", lost=True, index=line.at)
 
     def _period(self, end: str, stamp: Stamp, line: Line) -> Length | None:
         """The length of a PERIOD (section 3.3.9); one that ends before it starts has none of its own."""
@@ -278,7 +278,7 @@ class Reader:
         else:
             length = self._until(self._stamp(end, line), stamp)
         if length.rough < timedelta():
-            self.note("a period in RDATE ends before it starts; its start was kept", index=line.index)
+            self.note("a period in RDATE ends before it starts; its start was kept", index=line.at)
             return None
         return length
 

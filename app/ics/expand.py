@@ -101,9 +101,8 @@ class Place:
         """The offset from UTC that holds all that day, None on a day that has two."""
         if day not in self._offsets:
             midnight = datetime.combine(day, time(), self.zone)
-            first, last = midnight.utcoffset(), (midnight + _DAY).utcoffset()
-            even = first == last == midnight.replace(fold=1).utcoffset() == (midnight + _DAY).replace(fold=1).utcoffset()
-            self._offsets[day] = first if even else None
+            edges = {edge.replace(fold=fold).utcoffset() for edge in (midnight, midnight + _DAY) for fold in (0, 1)}
+            self._offsets[day] = edges.pop() if len(edges) == 1 else None
         return self._offsets[day]
 
     def span(self, placed: Placed, length: Length) -> Timed:
@@ -274,8 +273,11 @@ class Expander:
                     continue
                 shown += 1
                 if shown > self.limits.series:
-                    self.note(master, f"the series has more than {self.limits.series:,} occurrences; "
-                              "those after them were left out", lost=True)
+                    self.note(
+                        master,
+                        f"the series has more than {self.limits.series:,} occurrences; those after them were left out",
+                        lost=True,
+                    )
                     return
                 yield Occurrence(OccurrenceId(master.uid, key), entry.event(when))
         except TooCostly as error:
@@ -307,9 +309,7 @@ class Expander:
 
     # ------------------------------------------------------------------------------------------------------- slots
 
-    def _slots(
-        self, master: Entry, seen: set[Key], onward: list[Onward]
-    ) -> Iterator[tuple[datetime, Key, Length]]:
+    def _slots(self, master: Entry, seen: set[Key], onward: list[Onward]) -> Iterator[tuple[datetime, Key, Length]]:
         """The slots of a series that may touch the window: wall clock, key, length; exceptions are gone."""
         start = master.start
         low, high = self._reach(master, onward)
@@ -348,7 +348,7 @@ class Expander:
         if instant is None or start.zone is None:
             return found
         place = self.place(start.zone)
-        return (local for local in found if local < last - 2 * _DAY or place.put(local).instant <= instant)
+        return (local for local in found if local < last - 4 * _DAY or place.put(local).instant <= instant)
 
     def _until(self, rule: Rule, start: Stamp) -> tuple[datetime, datetime | None]:
         """The last wall clock time that UNTIL allows; and the instant, where that says it more finely."""

@@ -36,7 +36,7 @@ class Source:
     """The text of a file, as content lines, with raw line numbers told on demand: only problems need them."""
 
     def __init__(self, text: str) -> None:
-        self._text = text
+        text = self._text = _undented(text)
         unfolded = text.replace("\n ", "").replace("\n\t", "")
         self.lines = unfolded.split("\n")
         if _SURROGATES.search(unfolded):
@@ -50,6 +50,15 @@ class Source:
     def number(self, index: int) -> int:
         """The raw line, from 1, on which content line `index` begins."""
         return self._starts[min(index, len(self._starts) - 1)]
+
+
+def _undented(text: str) -> str:
+    """Without blanks before the first line, or before all of them (pasted out of a page): they are no folds."""
+    if text[:1] not in (" ", "\t"):
+        return text
+    if all(line[:1] in (" ", "\t", "") for line in text.split("\n")):
+        return "\n".join(line.lstrip(" \t") for line in text.split("\n"))
+    return text.lstrip(" \t")
 
 
 def decode(data: bytes) -> str:

@@ -18,11 +18,11 @@ _QUOTED_HEAD = re.compile(r'((?:[^":]++|"[^"]*+")*+):(.*)', re.DOTALL)
 _PARAMS = re.compile(r'(?:[^;"]|"[^"]*+")++')
 
 _TOP = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE", "VAVAILABILITY", "VPOLL"})
-_WANTED = frozenset(
-    "UID SUMMARY DESCRIPTION LOCATION CATEGORIES URL STATUS SEQUENCE DTSTAMP LAST-MODIFIED DTSTART DTEND DURATION "
-    "RRULE EXRULE RDATE EXDATE RECURRENCE-ID METHOD NAME X-WR-CALNAME X-WR-TIMEZONE "
-    "TZID X-LIC-LOCATION TZOFFSETFROM TZOFFSETTO TZNAME".split()
-)
+_EVENT = ("UID", "SUMMARY", "DESCRIPTION", "LOCATION", "CATEGORIES", "URL", "STATUS", "SEQUENCE", "DTSTAMP")
+_TIMES = ("LAST-MODIFIED", "DTSTART", "DTEND", "DURATION", "RRULE", "EXRULE", "RDATE", "EXDATE", "RECURRENCE-ID")
+_CALENDAR = ("METHOD", "NAME", "X-WR-CALNAME", "X-WR-TIMEZONE")
+_ZONE = ("TZID", "X-LIC-LOCATION", "TZOFFSETFROM", "TZOFFSETTO", "TZNAME")
+_WANTED = frozenset((*_EVENT, *_TIMES, *_CALENDAR, *_ZONE))
 
 
 class Kind(IntEnum):
@@ -53,7 +53,7 @@ class Line(NamedTuple):
 
     head: Head
     value: str
-    index: int
+    at: int
 
 
 Props = dict[str, list[Line]]
@@ -170,8 +170,6 @@ class _Cutter:
 
     def begin(self, name: str, index: int) -> None:
         if name == "VCALENDAR":
-            if self.open:
-                raise self.truncated()
             self.calendars += 1
         elif name in _TOP:
             self.components += 1
@@ -214,14 +212,14 @@ class _Cutter:
         self.parsed.problems.append(Problem(self.parsed.source.number(index), text))
 
     def finish(self) -> Parsed:
-        if any(one.name == "VCALENDAR" for one in self.open):
-            raise self.truncated()
+        if any(one.name == "VCALENDAR" or one.name in _TOP for one in self.open):
+            missing = self.open[0].name
+            raise NotACalendar(f"The file is cut short (END:{missing} is missing): load it again, or export it again.")
         if not self.calendars:
-            raise NotACalendar("The file has no BEGIN:VCALENDAR: it is not an iCalendar (.ics) file.")
+            if not self.parsed.events:
+                raise NotACalendar("The file has no BEGIN:VCALENDAR: it is not an iCalendar (.ics) file.")
+            self.note(0, "the events stand without a VCALENDAR around them; they were read all the same")
         return self.parsed
-
-    def truncated(self) -> NotACalendar:
-        return NotACalendar("The file is cut short (an END:VCALENDAR is missing): load it again, or export it again.")
 
 
 def _head(text: str) -> Head:

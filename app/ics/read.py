@@ -34,14 +34,8 @@ class Reading:
     ignored: Mapping[str, int]
     name: str = ""
     zone: tzinfo | None = None
-
-    @property
-    def unread(self) -> frozenset[str]:
-        return frozenset(problem.uid for problem in self.problems if problem.lost and problem.uid is not None)
-
-    @property
-    def unread_all(self) -> bool:
-        return any(problem.lost and problem.uid is None for problem in self.problems)
+    unread: frozenset[str] = frozenset()
+    unread_all: bool = False
 
 
 def read_occurrences(
@@ -75,13 +69,17 @@ def read_occurrences(
 
     expander = Expander(Bounds.of(start, end, zone), limits, days, note)
     occurrences = _expanded(entries, expander, limits, problems)
+    told_all = sorted([*parsed.problems, *problems, *reader.problems], key=lambda one: one.line)
+    lost = {problem.uid for problem in told_all if problem.lost}
     return Reading(
         occurrences=occurrences,
-        events=len(entries),
-        problems=tuple(sorted([*parsed.problems, *problems, *reader.problems], key=lambda one: one.line)),
+        events=len(entries) + len(reader.timeless),
+        problems=tuple(told_all),
         ignored=dict(parsed.ignored),
         name=plain(parsed.calendar.value("NAME") or parsed.calendar.value("X-WR-CALNAME")).strip(),
         zone=own,
+        unread=frozenset(uid for uid in lost.union(reader.timeless) if uid is not None),
+        unread_all=None in lost,
     )
 
 

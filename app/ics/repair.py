@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import date, timedelta
 from quopri import decodestring
 
-_ISO = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:[T ]?(\d{1,2}):?(\d{2}):?(\d{2})?(?:[.,]\d{1,9})?)?(Z|[+-]00:?00)?", re.ASCII)
-_DATE_PARTS = ("20250310", "20250310T080000")
+_ISO = re.compile(
+    r"(\d{4})-?(\d{2})-?(\d{2})(?:[T ]?(\d{1,2}):?(\d{2}):?(\d{2})?(?:[.,]\d{1,9})?)?(Z|[+-]00:?00)?", re.ASCII
+)
 
 
 def time_text(text: str) -> tuple[str, tuple[str, ...]]:
@@ -24,8 +26,6 @@ def time_text(text: str) -> tuple[str, tuple[str, ...]]:
     if hour is None:
         return f"{year}{month}{day}", ("a date written in another way was read",)
     if hour == "24" and minute == "00":
-        from datetime import date, timedelta
-
         following = date(int(year), int(month), int(day)) + timedelta(days=1)
         return f"{following:%Y%m%d}T000000{'Z' if zulu else ''}", ("24:00 was read as midnight of the next day",)
     moment = f"{year}{month}{day}T{int(hour):02}{minute}{second or '00'}{'Z' if zulu else ''}"

@@ -117,7 +117,7 @@ def parse_rule(text: str) -> Rule:
         wkst=_weekday(parts.get("WKST", "MO")),
         skip=_skip(parts),
         byday=_bydays(parts["BYDAY"]) if "BYDAY" in parts else (),
-        notes=(*notes, *(("both COUNT and UNTIL: the one that ends first holds",) if {"COUNT", "UNTIL"} <= set(parts) else ())),
+        notes=tuple(notes),
         **{name: _numbers(parts, name.upper(), *bounds) for name, bounds in _RANGES.items()},
     )
     _check(rule)
@@ -151,6 +151,8 @@ def _split(text: str) -> tuple[dict[str, str], list[str]]:
             notes.append(f"the part {name} is empty and was passed over")
         elif parts.setdefault(name, value) != value:
             raise RuleError(f"{name} stands in it twice, with different values")
+    if "COUNT" in parts and "UNTIL" in parts:
+        notes.append("it has both COUNT and UNTIL; the one that ends first holds")
     return parts, notes
 
 
@@ -200,13 +202,13 @@ def _skip(parts: dict[str, str]) -> Skip:
 
 
 def _until(text: str) -> Until:
-    """All shapes met in the field: date, local and UTC date-time, without seconds, and a date with a Z."""
+    """All shapes met in the field: date, local and UTC date-time, without seconds; a date with a Z is midnight UTC."""
     match = _UNTIL.fullmatch(text.replace("-", "").replace(":", ""))
     try:
         if match:
             day = date.fromisoformat(match[1])
             clock = time(int(match[2]), int(match[3]), min(int(match[4] or 0), 59)) if match[2] else time()
-            return Until(datetime.combine(day, clock), utc=bool(match[5] and match[2]), day=not match[2])
+            return Until(datetime.combine(day, clock), utc=bool(match[5]), day=not match[2] and not match[5])
     except ValueError as error:
         raise RuleError(f"UNTIL={text[:40]} is no time: {error}") from error
     raise RuleError(f"UNTIL={text[:40]} is no time")
@@ -327,9 +329,7 @@ def _set_of(rule: Rule, days: list[date], clock: Clock, begin: datetime) -> Iter
     """The times of one period, BYSETPOS applied; days before `begin` are passed over where nothing counts them."""
     if rule.bysetpos:
         width = len(clock)
-        return (
-            datetime.combine(days[at // width], clock.at(at % width)) for at in _positions(rule, len(days) * width)
-        )
+        return (datetime.combine(days[at // width], clock.at(at % width)) for at in _positions(rule, len(days) * width))
     days = days[bisect_left(days, begin.date()) :] if days else days
     if len(clock) == 1:
         only = clock.at(0)
@@ -487,7 +487,7 @@ _PERIODS: dict[Freq, Callable[[Rule, datetime, date, date], Iterator[list[date]]
 
 def _nth(rule: Rule, first: date, size: int) -> list[date]:
     """BYDAY as an expansion over `size` days from `first`: plain weekdays, and the n-th from either end."""
-    found = set()
+    found: set[int] = set()
     for nth, weekday in rule.byday:
         offset = (weekday - first.weekday()) % 7
         hits = range(offset, size, 7)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 from app.ics import repair
 from app.ics.parse import Component, Parsed
@@ -73,7 +73,7 @@ def _rules(child: Component, before: timedelta) -> Iterator[tuple[Rule, datetime
         if rule.until is None:
             yield rule, _EVER
         elif rule.until.utc:
-            yield rule, rule.until.moment.replace(tzinfo=timezone.utc).astimezone(timezone(before)).replace(tzinfo=None)
+            yield rule, rule.until.moment.replace(tzinfo=UTC).astimezone(timezone(before)).replace(tzinfo=None)
         else:
             yield rule, rule.until.moment + timedelta(days=1) * rule.until.day
 

@@ -13,6 +13,7 @@ _DURATION = re.compile(
     r"([+-]?)P(?:(\d{1,9})W)?(?:(\d{1,9})D)?(?:T(?:(\d{1,9})H)?(?:(\d{1,9})M)?(?:(\d{1,9})S)?)?", re.ASCII
 )
 _OFFSET = re.compile(r"([+-])(\d{2}):?(\d{2}):?(\d{2})?", re.ASCII)
+_MOMENT = re.compile(r"\d{8}T\d{6}Z?", re.ASCII)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f]")
 _NO_TIME = timedelta()
@@ -63,13 +64,12 @@ class Basic:
 
 
 def read_basic(text: str) -> Basic:
-    """`20250310`, `20250310T080000`, `20250310T080000Z`, and what `repair.time_text` turns into them; else ValueError."""
+    """`20250310`, `20250310T080000`, `20250310T080000Z`, or what `repair.time_text` turns into one; else ValueError."""
     size = len(text)
     if size == 8 and text.isascii() and text.isdigit():
         return Basic(datetime.combine(date.fromisoformat(text), time()), True, False)
-    if size in (15, 16) and text[8] == "T" and text.isascii() and text[:8].isdigit() and text[9:15].isdigit():
-        if size == 15 or text[15] == "Z":
-            return Basic(_clocked(text), False, size == 16)
+    if _MOMENT.fullmatch(text):
+        return Basic(_clocked(text), False, size == 16)
     mended, notes = repair.time_text(text)
     if mended == text:
         raise ValueError(f"'{text[:40]}' is no date or time")

@@ -23,6 +23,7 @@ _DISPLAY = re.compile(r"\((?:UTC|GMT)\s*(?:([+-])\s*(\d{1,2})[:.]?(\d{2}))?\)\s*
 _LOTUS = re.compile(
     r"GMT\s*([+-]\d{4})\s*\(standard\)\s*/\s*GMT\s*([+-]\d{4})\s*\(daylight\)", re.ASCII | re.IGNORECASE
 )
+_KEY = re.compile(r"[A-Z][A-Za-z0-9_+-]{1,40}(?:/[A-Z][A-Za-z0-9_+-]{1,40}){0,2}", re.ASCII)
 _COUNTED = re.compile(r"[ _]\d{1,2}$", re.ASCII)
 
 
@@ -54,7 +55,7 @@ class Resolved:
 
     def __str__(self) -> str:
         if self.zone is None:
-            return f"the time zone '{self.tzid}' is unknown"
+            return f"the time zone '{self.tzid}' is unknown; its times were held without a zone until one is chosen"
         return f"the time zone '{self.tzid}' was read as {zone_name(self.zone)} (by {self.step})"
 
 
@@ -116,16 +117,29 @@ def _names() -> dict[str, str]:
 
 @lru_cache(maxsize=1024)
 def iana(name: str) -> tzinfo | None:
-    """An IANA name in any case, also behind the prefixes of Mozilla, libical and Evolution (`/x.org/2007_1/Area/City`)."""
+    """An IANA name in any case, also behind the prefixes of Mozilla and Evolution (`/x.org/2007_1/Area/City`)."""
     parts = [part for part in name.replace(" ", "_").strip("/").lower().split("/") if part]
     if parts in (["utc"], ["z"], ["etc", "utc"]):
         return UTC
+    exact = _zone(name)
+    if exact is not None:
+        return exact
     starts = range(max(0, len(parts) - 3), len(parts)) if name.startswith("/") or len(parts) > 3 else (0,)
     for start in starts:
         key = _names().get("/".join(parts[start:]))
         if key and (start == 0 or len(parts) - start > 1):
             return ZoneInfo(key)
     return None
+
+
+def _zone(key: str) -> ZoneInfo | None:
+    """The zone of exactly that key, without listing them all."""
+    if not _KEY.fullmatch(key) or key.startswith(("posix", "right/", "localtime")):
+        return None
+    try:
+        return ZoneInfo(key)
+    except (KeyError, ValueError, OSError):
+        return None
 
 
 @lru_cache(maxsize=1)
@@ -150,7 +164,7 @@ def windows(name: str) -> tzinfo | None:
     if key is None and bare.lower().endswith(" time"):
         key = _windows_names().get(_bare(bare))
     if key is not None:
-        return UTC if key in ("Etc/GMT", "Etc/UTC") and bare.lower().startswith(("utc", "coordinated")) else ZoneInfo(key)
+        return UTC if key in ("Etc/GMT", "Etc/UTC") else ZoneInfo(key)
     return _displayed(bare)
 
 
@@ -282,7 +296,7 @@ def alias(name: str) -> tzinfo | None:
     if small in _ALIASES:
         key = _ALIASES[small]
         return UTC if key == "Etc/UTC" else ZoneInfo(key)
-    match = _OFFSET_NAME.fullmatch(small)
+    match = _OFFSET_NAME.fullmatch(small.strip("()"))
     if match and int(match[2]) < 15:
         size = timedelta(hours=int(match[2]), minutes=int(match[3] or 0))
         return timezone(-size if match[1] == "-" else size)
