@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -20,6 +22,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError as TransportError
 
 from bridges.contract import Quota
@@ -210,6 +215,9 @@ class LmsHttp:
         if session is None:
             session = self._local.session = self._tools.session()
             session.trust_env = False
+            for prefix, adapter in list(session.adapters.items()):
+                if type(adapter) is HTTPAdapter:
+                    session.mount(prefix, _PunctualAdapter())
             session.headers.update({"Accept": "application/json", "User-Agent": "calbridge"})
         return session
 
@@ -229,19 +237,23 @@ class LmsHttp:
         return answer
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
-        """The body in the pieces it arrives in, so that a slow drip meets the deadline."""
+        """The body in the pieces it arrives in; at the deadline the line is cut, also in the midst of a silence."""
         pieces, size = [], 0
-        try:
-            while piece := response.raw.read1(65536, decode_content=True):
-                pieces.append(piece)
-                size += len(piece)
-                if size > self._limits.body:
-                    raise Transient(f"{self.host} sent more than {self._limits.body} bytes in one answer.")
-                if time.monotonic() > deadline:
-                    raise self._too_slow()
-        except BaseException:
+        with _guard(deadline - time.monotonic(), response.raw.shutdown):
+            try:
+                while piece := response.raw.read1(65536, decode_content=True):
+                    pieces.append(piece)
+                    size += len(piece)
+                    if size > self._limits.body:
+                        raise Transient(f"{self.host} sent more than {self._limits.body} bytes in one answer.")
+                    if time.monotonic() > deadline:
+                        break
+            except BaseException:
+                response.raw.close()
+                raise
+        if time.monotonic() > deadline:
             response.raw.close()
-            raise
+            raise self._too_slow()
         response.raw.release_conn()
         return b"".join(pieces)
 
@@ -325,6 +337,61 @@ class LmsHttp:
         now = self._tools.now()
         ahead = timedelta(seconds=reset) if reset < 10**9 else timedelta(seconds=reset - now.timestamp())
         return (now + ahead).astimezone(UTC) if ahead <= LONGEST_QUOTA_WINDOW else None
+
+
+@contextmanager
+def _guard(seconds: float, cut: Callable[[], object]) -> Iterator[threading.Event]:
+    """Calls `cut` from another thread if the block takes longer; the event says whether it did.
+
+    A socket's own timeout is renewed with every byte, so a drip would never meet it.
+    """
+    late = threading.Event()
+
+    def fire() -> None:
+        late.set()
+        with suppress(OSError, ValueError, AttributeError):
+            cut()
+
+    timer = threading.Timer(seconds, fire)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
+
+
+class _Punctual(HTTPConnection):
+    """A connection whose answer's head is whole within the read timeout."""
+
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]
+        with _guard(self.timeout or 0, self._hang_up) as late:
+            response = super().getresponse()
+        if late.is_set():
+            response.close()
+            raise TimeoutError("the head of the answer took too long")
+        return response
+
+    def _hang_up(self) -> None:
+        self.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _PunctualTls(_Punctual, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Punctual
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _PunctualTls
+
+
+class _PunctualAdapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
 
 
 def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
