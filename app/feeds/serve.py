@@ -113,9 +113,6 @@ class Feeds:
         is told BUSY. With `unless_fresh` nothing is read that is not due. Unknown if no feed is called so.
         """
         calendar = self.by_slug(what).calendar if isinstance(what, str) else what
-        return self._refresh(calendar, unless_fresh)
-
-    def _refresh(self, calendar: CalendarRef, unless_fresh: bool) -> Outcome:
         turn = self._turns.setdefault(calendar, Lock())
         if not turn.acquire(blocking=False):
             return Outcome(Did.BUSY)
@@ -167,7 +164,7 @@ class Feeds:
         for _ in range(PATIENCE):
             if not self._is_due(state):
                 break
-            outcome = self._refresh(calendar, unless_fresh=True)
+            outcome = self.refresh(calendar, unless_fresh=True)
             if outcome.did is Did.BUSY and (state is None or state.hash is None):
                 sleep(STEP)
                 state = self._shelf.state(calendar)
