@@ -17,6 +17,7 @@ from bridges.model import AllDay, Occurrence, OccurrenceId, Timed, When
 
 _DAY = timedelta(days=1)
 _NONE = timedelta()
+_EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - any wall clock time would do
 _FIRST = datetime(1, 1, 4)  # noqa: DTZ001 - the edge of the wall calendar, with room for any zone
 _LAST = datetime(9999, 12, 28)  # noqa: DTZ001
 
@@ -26,7 +27,7 @@ Key = datetime | date
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """The half-open window. `low` and `high` are naive UTC; days and floating times are laid out in `zone`."""
+    """The half-open window, as UTC instants. Days and floating times are laid out in `zone`."""
 
     low: datetime
     high: datetime
@@ -40,29 +41,16 @@ class Bounds:
 
     def local(self, moment: datetime, zone: tzinfo | None) -> datetime:
         """A bound on the wall clock of `zone`; without one, on our own."""
-        if not _FIRST < moment < _LAST:
-            return moment
-        return moment.replace(tzinfo=UTC).astimezone(zone or self.zone).replace(tzinfo=None)
-
-    def holds(self, start: datetime, end: datetime) -> bool:
-        """Whether a span (aware, or on the wall clock of our zone) overlaps; without length: start <= t < end."""
-        first, last = self._utc(start), self._utc(end)
-        return self.low <= first < self.high if first == last else first < self.high and last > self.low
-
-    def _utc(self, moment: datetime) -> datetime:
-        zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=self.zone)
-        return zoned.astimezone(UTC).replace(tzinfo=None)
+        return moment.astimezone(zone or self.zone).replace(tzinfo=None, fold=0)
 
 
 def _bound(value: date | None, zone: tzinfo, default: datetime) -> datetime:
     if value is None:
-        return default
+        return default.replace(tzinfo=UTC)
     moment = value if isinstance(value, datetime) else datetime.combine(value, time())
-    zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
-    try:
-        return min(max(zoned.astimezone(UTC).replace(tzinfo=None), _FIRST), _LAST)
-    except OverflowError:
-        return _FIRST if moment.year < 5000 else _LAST
+    if not _FIRST < moment.replace(tzinfo=None) < _LAST:
+        return (_FIRST if moment.year < 5000 else _LAST).replace(tzinfo=UTC)
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)).astimezone(UTC)
 
 
 class Placed(NamedTuple):
@@ -74,20 +62,26 @@ class Placed(NamedTuple):
 
 
 class Place:
-    """Puts wall clock times into one zone; the offset is looked up once a day."""
+    """Puts wall clock times into one zone; the offset is looked up once a day.
+
+    `datetime.replace` is slow, and adding to an aware datetime moves its wall clock: so a time is put into the zone
+    by adding its distance from the epoch to the epoch there, and into UTC by adding it to that day's anchor.
+    """
 
     def __init__(self, zone: tzinfo | None) -> None:
         self.zone = zone
-        self._offsets: dict[date, timedelta | None] = {}
+        self._epoch = _EPOCH.replace(tzinfo=zone)
+        self._anchors: dict[date, datetime | None] = {}
 
     def put(self, local: datetime) -> Placed:
         """The time in the zone; inside a gap it is moved forward by the gap, and the first of two is meant."""
         if self.zone is None:
             return Placed(local, local, False)
-        offset = self.offset(local.date())
-        if offset is not None:
-            return Placed(local.replace(tzinfo=self.zone), (local - offset).replace(tzinfo=UTC), False)
-        return self._uneven(local, self.zone)
+        anchor = self.anchor(local.date())
+        if anchor is None:
+            return self._uneven(local, self.zone)
+        passed = local - _EPOCH
+        return Placed(self._epoch + passed, anchor + passed, False)
 
     def _uneven(self, local: datetime, zone: tzinfo) -> Placed:
         shown = local.replace(tzinfo=zone)
@@ -97,27 +91,42 @@ class Place:
             return Placed(real, instant, True)
         return Placed(shown, instant, False)
 
-    def offset(self, day: date) -> timedelta | None:
-        """The offset from UTC that holds all that day, None on a day that has two."""
-        if day not in self._offsets:
+    def anchor(self, day: date) -> datetime | None:
+        """The instant that the epoch would be at the offset of that day; None on a day that has two offsets."""
+        if day not in self._anchors:
             midnight = datetime.combine(day, time(), self.zone)
             edges = {edge.replace(fold=fold).utcoffset() for edge in (midnight, midnight + _DAY) for fold in (0, 1)}
-            self._offsets[day] = edges.pop() if len(edges) == 1 else None
-        return self._offsets[day]
+            offset = edges.pop()
+            self._anchors[day] = None if edges or offset is None else _EPOCH.replace(tzinfo=UTC) - offset
+        return self._anchors[day]
 
-    def span(self, placed: Placed, length: Length) -> Timed:
+    def end(self, placed: Placed, length: Length) -> datetime:
         """From there, days on the wall clock and exact time after them (section 3.3.6)."""
-        if self.zone is None:
-            return Timed(placed.shown, placed.shown + length.rough)
-        if not length.days and not length.exact:
-            return Timed(placed.shown, placed.shown)
-        end = placed.shown + length.rough
-        here = self.offset(placed.shown.date())
-        if not placed.gap and here is not None and here == self.offset(end.date()):
-            return Timed(placed.shown, end)
-        begun = self.put(placed.shown.replace(tzinfo=None) + timedelta(days=length.days)) if length.days else placed
-        finish = (begun.instant + length.exact).astimezone(self.zone)
-        return Timed(placed.shown, finish if finish.astimezone(UTC) >= placed.instant else placed.shown)
+        shown = placed.shown
+        rough = shown + length.rough
+        if self.zone is None or not (length.days or length.exact):
+            return rough
+        if not placed.gap:
+            here = self.anchor(shown.date())
+            if here is not None and here == self.anchor(rough.date()):
+                return rough
+        begun = self.put(shown.replace(tzinfo=None) + timedelta(days=length.days)) if length.days else placed
+        return max(begun.instant + length.exact, placed.instant).astimezone(self.zone)
+
+
+class Slot(NamedTuple):
+    """One slot of a series: its name, where it lies, and how long it is."""
+
+    key: Key
+    placed: Placed
+    length: Length
+
+
+class Timeline(NamedTuple):
+    """An occurrence and the UTC instant at which it begins, to sort by."""
+
+    moment: datetime
+    occurrence: Occurrence
 
 
 @dataclass(slots=True)
@@ -141,10 +150,12 @@ class Expander:
     days: tzinfo | None
     note: Note
     work: Work = field(init=False)
+    home: Place = field(init=False)
     _places: dict[int, Place] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.work = Work(self.limits.work)
+        self.home = Place(self.bounds.zone)
 
     def place(self, zone: tzinfo | None) -> Place:
         found = self._places.get(id(zone))
@@ -152,7 +163,7 @@ class Expander:
             found = self._places[id(zone)] = Place(zone)
         return found
 
-    def expand(self, entries: Sequence[Entry]) -> Iterator[Occurrence]:
+    def expand(self, entries: Sequence[Entry]) -> Iterator[Timeline]:
         """The occurrences of all entries with one UID, in no order; what cannot be expanded is noted."""
         if len(entries) == 1 and entries[0].slot is None and not entries[0].recurs:
             yield from self._single(entries[0], None)
@@ -184,7 +195,7 @@ class Expander:
         what = "the newest was taken" if len(kept) == 1 else f"{len(kept)} that differ in their start were kept"
         self.note(masters[0], f"{len(masters)} events share one UID without being a series; {what}")
 
-    def _family(self, masters: list[Entry], overrides: list[Entry]) -> Iterator[Occurrence]:
+    def _family(self, masters: list[Entry], overrides: list[Entry]) -> Iterator[Timeline]:
         """A series, or several, with the overrides of its slots; overrides without a master stand for themselves."""
         model = masters[0] if masters else None
         table: dict[Key, Entry] = {}
@@ -194,10 +205,17 @@ class Expander:
             return
         onward = [Onward(key, self._slot_local(one, model), one) for key, one in table.items() if one.onward and model]
         onward.sort(key=lambda one: one.key)
-        seen: set[Key] = set(table)
-        for master in masters:
-            if not master.cancelled:
-                yield from self._series(master, seen, onward)
+        taken: set[Key] = set(table)
+        for number, master in enumerate(masters, 1):
+            if master.cancelled:
+                continue
+            found = self._series(master, taken, onward)
+            if number == len(masters):
+                yield from found
+                continue
+            kept = list(found)
+            yield from kept
+            taken.update(one.occurrence.id.slot for one in kept if one.occurrence.id.slot is not None)
         for key, one in table.items():
             yield from self._single(one, key)
 
@@ -229,105 +247,114 @@ class Expander:
 
     # ------------------------------------------------------------------------------------------------- occurrences
 
-    def _single(self, one: Entry, key: Key | None) -> Iterator[Occurrence]:
+    def _single(self, one: Entry, key: Key | None) -> Iterator[Timeline]:
         if one.cancelled:
             return
-        when = self._when(one, one.start.local, one.start.zone, one.start.day, one.length)
-        if when is not None and self._inside(when):
-            yield Occurrence(OccurrenceId(one.uid, key), one.event(when))
-
-    def _when(self, one: Entry, local: datetime, zone: tzinfo | None, day: bool, length: Length) -> When | None:
         try:
-            if day:
-                return AllDay(local.date(), local.date() + timedelta(days=max(1, length.days)))
-            place = self.place(zone)
-            placed = place.put(local)
-            if placed.gap:
-                self.note(one, f"{local:%Y-%m-%d %H:%M} does not exist in its zone; it was moved forward by the gap")
-            return place.span(placed, length)
+            placed = self.place(one.start.zone).put(one.start.local)
+            found = self._placed(one, one.start, placed, one.length)
         except OverflowError:
             self.note(one, "the event lies at the edge of the calendar; it was left out", lost=True)
+            return
+        if found is not None:
+            yield Timeline(found[0], Occurrence(OccurrenceId(one.uid, key), one.event(found[1])))
+
+    def _placed(self, one: Entry, kind: Stamp, placed: Placed, length: Length) -> tuple[datetime, When] | None:
+        """The instant of the start and the time itself, if some of it lies in the window.
+
+        `kind` says whether it is a day and whether it floats; days and floating times begin in our own zone.
+        """
+        floats = kind.day or kind.zone is None
+        moment = self.home.put(placed.instant).instant if floats else placed.instant
+        if moment >= self.bounds.high:
             return None
+        when: When
+        if kind.day:
+            first = placed.shown.date()
+            when = AllDay(first, first + timedelta(days=max(1, length.days)))
+        else:
+            when = Timed(placed.shown, self.place(kind.zone).end(placed, length))
+            if placed.gap:
+                self._tell_gap(one, placed)
+        if moment < self.bounds.low and self._finish(when) <= self.bounds.low:
+            return None
+        return moment, when
 
-    def _inside(self, when: When) -> bool:
-        if isinstance(when, AllDay):
-            start, end = datetime.combine(when.start, time()), datetime.combine(when.end, time())
-            return self._days_inside(start, end)
+    def _finish(self, when: When) -> datetime:
+        """The end as an instant."""
+        end = datetime.combine(when.end, time()) if isinstance(when, AllDay) else when.end
+        return self.home.put(end).instant if end.tzinfo is None else end.astimezone(UTC)
+
+    def _tell_gap(self, one: Entry, placed: Placed) -> None:
+        self.note(one, f"a time of it does not exist where clocks go forward; it was moved to {placed.shown:%H:%M}")
+
+    def _series(self, master: Entry, seen: set[Key], onward: list[Onward]) -> Iterator[Timeline]:
+        shown, limit = 0, self.limits.series
+        start, uid, event = master.start, master.uid, master.event
         try:
-            return self.bounds.holds(when.start, when.end)
-        except OverflowError:
-            return False
-
-    def _days_inside(self, start: datetime, end: datetime) -> bool:
-        if end > _LAST or start < _FIRST:
-            return self.bounds.high == _LAST if end > _LAST else self.bounds.low == _FIRST
-        return self.bounds.holds(start, end)
-
-    def _series(self, master: Entry, seen: set[Key], onward: list[Onward]) -> Iterator[Occurrence]:
-        shown = 0
-        try:
-            for local, key, length in self._slots(master, seen, onward):
-                seen.add(key)
-                when, entry = self._moved(master, local, key, length, onward)
-                if when is None or not self._inside(when):
+            for key, placed, length in self._slots(master, seen, onward):
+                entry = master
+                if onward and onward[0].key <= key:
+                    entry, found = self._moved(master, key, placed, onward)
+                else:
+                    found = self._placed(master, start, placed, length)
+                if found is None:
                     continue
                 shown += 1
-                if shown > self.limits.series:
-                    self.note(
-                        master,
-                        f"the series has more than {self.limits.series:,} occurrences; those after them were left out",
-                        lost=True,
-                    )
+                if shown > limit:
+                    cut = f"the series has more than {limit:,} occurrences; those after them were left out"
+                    self.note(master, cut, lost=True)
                     return
-                yield Occurrence(OccurrenceId(master.uid, key), entry.event(when))
+                happening = event(found[1]) if entry is master else entry.event(found[1])
+                yield Timeline(found[0], Occurrence(OccurrenceId(uid, key), happening))
         except TooCostly as error:
-            self.note(master, f"the series was left out: {error}", lost=True)
+            self.note(master, f"the series was left out from some point on: {error}", lost=True)
         except OverflowError:
             self.note(master, "the series runs over the edge of the calendar; its rest was left out", lost=True)
 
     def _moved(
-        self, master: Entry, local: datetime, key: Key, length: Length, onward: list[Onward]
-    ) -> tuple[When | None, Entry]:
-        """Where and as what a slot takes place: as the master says, or as the last THISANDFUTURE before it."""
-        start = master.start
-        at = bisect_right(onward, key, key=lambda one: one.key) if onward else 0
-        if not at:
-            return self._when(master, local, start.zone, start.day, length), master
-        change = onward[at - 1]
+        self, master: Entry, key: Key, placed: Placed, onward: list[Onward]
+    ) -> tuple[Entry, tuple[datetime, When] | None]:
+        """Where and as what a slot takes place after a THISANDFUTURE: moved as that one was, with its properties."""
+        change = onward[bisect_right(onward, key, key=lambda one: one.key) - 1]
         entry = change.entry
         if entry.cancelled:
-            return None, entry
-        zone = start.zone if entry.start.day or entry.start.zone in (None, UTC) else entry.start.zone
-        slot, here = change.slot, local
+            return entry, None
+        start, goal = master.start, entry.start
+        slot, here = change.slot, placed.shown.replace(tzinfo=None, fold=0)
+        zone = start.zone if goal.day or goal.zone in (None, UTC) else goal.zone
         if zone is not start.zone and start.zone is not None and not start.day:
-            slot, here = (_wall(Stamp(moment, start.zone, False), zone) for moment in (slot, local))
-        goal = entry.start.local if entry.start.day or start.day else _wall(entry.start, zone)
-        moved = here + (goal - slot)
-        if entry.start.day:
-            moved = datetime.combine(here.date() + (goal.date() - slot.date()), time())
-        return self._when(entry, moved, zone, entry.start.day, entry.length), entry
+            slot, here = (_wall(Stamp(moment, start.zone, False), zone) for moment in (slot, here))
+        if goal.day:
+            moved = datetime.combine(here.date() + (goal.local.date() - slot.date()), time())
+        else:
+            moved = here + ((goal.local if start.day else _wall(goal, zone)) - slot)
+        kind = Stamp(moved, None if goal.day else zone, goal.day)
+        return entry, self._placed(entry, kind, self.place(kind.zone).put(moved), entry.length)
 
     # ------------------------------------------------------------------------------------------------------- slots
 
-    def _slots(self, master: Entry, seen: set[Key], onward: list[Onward]) -> Iterator[tuple[datetime, Key, Length]]:
-        """The slots of a series that may touch the window: wall clock, key, length; exceptions are gone."""
+    def _slots(self, master: Entry, seen: set[Key], onward: list[Onward]) -> Iterator[Slot]:
+        """The slots of a series that may touch the window, rising; exceptions and overrides are gone."""
         start = master.start
         low, high = self._reach(master, onward)
         lengths, extras = self._extras(master, low, high)
         own = [] if master.rules else [start.local]
         streams = [self._ruled(rule, master, low, high) for rule in master.rules]
-        locals_ = merge(sorted({*own, *extras}), *streams) if extras or own or len(streams) != 1 else streams[0]
-        place = self.place(start.zone)
+        rising = merge(sorted({*own, *extras}), *streams) if extras or own or len(streams) != 1 else streams[0]
+        put, length = self.place(start.zone).put, master.length
         gone, gone_days = self._exceptions(master, low, high)
+        gone |= seen
         previous = None
-        for local in locals_:
+        for local in rising:
             if local == previous:
                 continue
             previous = local
-            key: Key = local.date() if start.day else place.put(local).instant
-            if key in seen or key in gone or (gone_days and local.date() in gone_days):
+            placed = put(local)
+            key: Key = local.date() if start.day else placed.instant
+            if (gone and key in gone) or (gone_days and local.date() in gone_days):
                 continue
-            yield local, key, lengths.get(local, master.length) if lengths else master.length
+            yield Slot(key, placed, lengths.get(local, length) if lengths else length)
 
     def _reach(self, master: Entry, onward: list[Onward]) -> tuple[datetime, datetime]:
         """The wall clock times between which slots matter: wider than the window by lengths and by moves."""
@@ -384,7 +411,7 @@ class Expander:
     def _exceptions(self, master: Entry, low: datetime, high: datetime) -> tuple[set[Key], set[date]]:
         """The slots that EXDATE and EXRULE take away, and the days that a DATE takes from a timed series."""
         start = master.start
-        gone = {self._as_key(one, start) for one in master.exdates if start.day or not one.day}
+        gone: set[Key] = {self._as_key(one, start) for one in master.exdates if start.day or not one.day}
         days = {one.local.date() for one in master.exdates if one.day and not start.day}
         place = self.place(start.zone)
         for rule in master.exrules:

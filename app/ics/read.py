@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, tzinfo
+from datetime import date, datetime, tzinfo
+from itertools import islice
 
 from app.ics.events import Entry, Reader
-from app.ics.expand import Bounds, Expander
+from app.ics.expand import Bounds, Expander, Timeline
 from app.ics.parse import Parsed, parse
 from app.ics.problems import Limits, NotACalendar, Problem
 from app.ics.timezones import embedded_zones
 from app.ics.values import plain
 from app.ics.zones import Ladder, alias, iana, windows
-from bridges.model import AllDay, Occurrence
+from bridges.model import Occurrence
 
 __all__ = ["Limits", "NotACalendar", "Problem", "Reading", "read_occurrences"]
 
@@ -86,7 +87,7 @@ def read_occurrences(
 _SUMMER = datetime(2024, 7, 1)  # noqa: DTZ001 - wall clock
 
 
-def _only(zones: list[tzinfo] | list) -> tzinfo | None:  # type: ignore[type-arg]
+def _only(zones: Sequence[tzinfo]) -> tzinfo | None:
     return zones[0] if len(zones) == 1 else None
 
 
@@ -102,28 +103,12 @@ def _expanded(
     families: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         families[entry.uid].append(entry)
-    found: list[Occurrence] = []
+    found: list[Timeline] = []
     for family in families.values():
-        for occurrence in expander.expand(family):
-            if len(found) >= limits.occurrences:
-                problems.append(
-                    Problem(1, f"more than {limits.occurrences:,} occurrences; the rest was left out", lost=True)
-                )
-                break
-            found.append(occurrence)
-        if len(found) >= limits.occurrences:
-            break
-    zone = expander.bounds.zone
-    found.sort(key=lambda one: (_instant(one, zone), one.id.uid))
-    return tuple(found)
-
-
-def _instant(occurrence: Occurrence, zone: tzinfo) -> datetime:
-    """The start for sorting, in UTC without its zone; days and floating times as in `zone`."""
-    when = occurrence.event.when
-    moment = datetime.combine(when.start, time()) if isinstance(when, AllDay) else when.start
-    zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
-    try:
-        return zoned.astimezone(UTC).replace(tzinfo=None)
-    except OverflowError:
-        return moment.replace(tzinfo=None)
+        found.extend(islice(expander.expand(family), limits.occurrences + 1 - len(found)))
+    if len(found) > limits.occurrences:
+        cut = f"the file has more than {limits.occurrences:,} occurrences; the rest was left out"
+        problems.append(Problem(1, cut, lost=True))
+        found.pop()
+    found.sort(key=lambda one: (one.moment, one.occurrence.id.uid))
+    return tuple(one.occurrence for one in found)
