@@ -111,7 +111,7 @@ class LmsHttp:
     """HTTP to one host, for one bridge, from any number of threads.
 
     `base_url` is scheme and host (and port); every path begins with a slash. Every method raises the errors of
-    bridges.errors and no others.
+    bridges.errors and no others. A subclass for something else than JSON has a `_decoded` of its own, and `_call`.
     """
 
     def __init__(
@@ -199,15 +199,31 @@ class LmsHttp:
     def _attempt(self, request: requests.Request, deadline: float, auth: Auth | None) -> Any:
         signed = self._signed(request, auth)
         answer = self._exchange(signed, deadline)
-        if answer.status == 401 and auth is not None and auth.renew(signed):
+        if answer.status == 401 and auth is not None and self._renewed(signed, auth):
             answer = self._exchange(self._signed(request, auth), deadline)
         if not 200 <= answer.status < 300:
             raise self._error(answer)
         return self._decoded(answer) if answer.body else None
 
     def _signed(self, request: requests.Request, auth: Auth | None) -> requests.PreparedRequest:
-        prepared = self._session.prepare_request(request)
-        return auth(prepared) if auth is not None else prepared
+        try:
+            prepared = self._session.prepare_request(request)
+        except (requests.RequestException, UnicodeError) as error:
+            raise Transient(f"{self.host} points to an address that is none.", raw=_cut(repr(error))) from error
+        with self._signing():
+            return auth(prepared) if auth is not None else prepared
+
+    def _renewed(self, request: requests.PreparedRequest, auth: Auth) -> bool:
+        with self._signing():
+            return auth.renew(request)
+
+    @contextmanager
+    def _signing(self) -> Iterator[None]:
+        """What a token endpoint refuses is no word about the call: its 404 must not pass for an event that is gone."""
+        try:
+            yield
+        except Rejected as error:
+            raise Denied(f"There is no signing in to {self.host}: {error}", raw=error.raw) from error
 
     @property
     def _session(self) -> requests.Session:
@@ -271,13 +287,16 @@ class LmsHttp:
     def _error(self, answer: Answer) -> BridgeError:
         """Status → error, for every bridge, here alone."""
         host, raw, status = self.host, answer.raw, answer.status
-        out_of_quota = status in (402, 429) or (status == 403 and answer.headers.get("X-Rate-Limit-Remaining") == "0")
+        out_of_quota = status in (402, 429) or (
+            status == 403 and _number(answer.headers.get("X-Rate-Limit-Remaining")) == 0
+        )
         if out_of_quota:
             return Transient(f"{host} lets us make no more calls for now.", retry_after=self._wait(answer), raw=raw)
         if status >= 500 or status in (408, 425):
             return Transient(f"{host} is out of order ({status}).", retry_after=self._retry_after(answer), raw=raw)
         if status in (301, 308):
-            return Denied(f"{host} has moved to {answer.headers.get('Location', '?')}: correct the address.", raw=raw)
+            there = _cut(answer.headers.get("Location", "another address"), 200)
+            return Denied(f"{host} has moved to {there}: correct the address.", raw=raw)
         if status < 400:
             return Transient(f"{host} sends us elsewhere ({status}), to a login or maintenance page.", raw=raw)
         if status == 401:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -377,6 +380,17 @@ def test_a_token_endpoint_that_is_down_is_not_stormed(bridge: BlackboardBridge, 
     assert learn.calls == {"token": 3 + 1}
 
 
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_token_endpoint_that_refuses_is_no_word_about_an_event(
+    open_learn: Open, bridge: BlackboardBridge, learn: FakeLearn, status: int
+) -> None:
+    ref = bridge.create(COURSE, key("a"), bridge.fit(at(0)))
+    learn.faults.append(Fault("status", on="token", status=status, times=-1))
+    with pytest.raises(Denied, match="signing in"):
+        open_learn().delete(COURSE, ref)
+    assert len(learn.items) == 1
+
+
 @pytest.mark.parametrize("status", [429, 402, 403])
 def test_an_empty_quota_stops_everything_until_it_resets(
     bridge: BlackboardBridge, learn: FakeLearn, meter: PlainMeter, status: int
@@ -534,6 +548,23 @@ def test_every_setting_is_described() -> None:
     for name, each in BlackboardSettings.model_fields.items():
         assert each.description, name
         assert "\n" not in each.description
+
+
+def test_the_fake_runs_as_a_process_of_its_own(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.fakes", "blackboard", "--journal", str(tmp_path / "journal")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(8)]
+            given = tomllib.loads("".join(lines))["lms"]["learn"]
+            assert lines[0].strip() == f"# {given['url']}"
+            assert given.pop("bridge") == "blackboard"
+            tools = Tools(now=lambda: datetime.now(UTC), session=requests.Session)
+            bridge = BlackboardBridge("learn", BlackboardSettings.model_validate(given), tools)
+            bridge.create(COURSE, key("a"), bridge.fit(SPECIMEN))
+        finally:
+            process.kill()
+    assert (tmp_path / "journal").read_text(encoding="utf-8").count("\n") == 1
 
 
 @pytest.fixture
