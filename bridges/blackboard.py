@@ -11,7 +11,9 @@ The facts of the public REST API that this module relies on:
   ends after it starts. A title holds 255 letters (of UTF-16, as Java counts), a location 1024.
 - A series comes as its single items. A change with updateSeries=false is for one item and may carry no `recurrence`.
 - `GradebookColumn` items are due dates: they move in the Grade Center alone, and are never written here.
-- There is no key of ours on an item, no ETag and no change feed: absence in a whole reading means deleted.
+- There is no key of ours on an item, no ETag and no change feed: absence in a whole reading means deleted. Pages go
+  by offset, so what is deleted while a long list is read can hide a neighbour from that one reading.
+- A calendar that is switched off may answer 404 or nothing at all; the latter looks like an empty one.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from bridges.contract import SinkRules, Tools
 from bridges.errors import Denied, Gone, Rejected, Transient
-from bridges.http import Limits, LmsHttp
+from bridges.http import Forbidden, Limits, LmsHttp
 from bridges.model import (
     AllDay,
     Calendar,
@@ -246,7 +248,7 @@ class BlackboardBridge:
             body["recurrence"] = {"frequency": "Daily", "interval": 1, "count": 1}
         try:
             answer = self._http.write("POST", f"{API}/calendars/items", body=body)
-        except (Gone, Denied) as error:
+        except (Gone, Forbidden) as error:
             raise Denied(
                 f"{error} Is there such a course, is its calendar on, may the application's user create entries in it?",
                 raw=error.raw,

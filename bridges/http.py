@@ -46,11 +46,15 @@ _PASSWORD_FIELD = re.compile(rb"(?i)type=[\"']?password")
 Query = Mapping[str, str | int]
 
 
+class Forbidden(Denied):
+    """A 403: signed in, but not permitted. The bridge may know what to ask the administrator for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How long and how much. Times in seconds, `body` in bytes after decompression.
 
-    connect, read  one connection attempt; one silence between two bytes
+    connect, read  one connection attempt; one silence between two bytes, or the whole head of an answer
     total          a whole call, with its retries and pauses
     tries          how often a read leaves at most; pauses double from `backoff`, jittered
     patience       the longest pause inside a call; what must wait longer is the caller's to wait for
@@ -247,7 +251,12 @@ class LmsHttp:
         try:
             response = self._session.send(request, stream=True, allow_redirects=False, timeout=timeout)
             answer = Answer(response.status_code, response.headers, self._body(response, deadline))
-        except (requests.RequestException, TransportError, OSError) as error:
+        except (
+            requests.RequestException,
+            TransportError,
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: TLS cut by a guard
             raise Transient(f"{self.host} could not be reached, or broke off.", raw=_cut(repr(error))) from error
         self._note_quota(answer)
         return answer
@@ -302,7 +311,7 @@ class LmsHttp:
         if status == 401:
             return Denied(f"{host} does not accept our sign-in{_said(answer)}.", raw=raw)
         if status == 403:
-            return Denied(f"{host} does not permit this{_said(answer)}.", raw=raw)
+            return Forbidden(f"{host} does not permit this{_said(answer)}.", raw=raw)
         if status in (404, 410):
             return self._page(answer) if answer.is_page else Gone(f"{host} has no such thing{_said(answer)}.", raw=raw)
         return Rejected(f"{host} refused this{_said(answer)}.", raw=raw)

@@ -20,7 +20,7 @@ from werkzeug.wrappers import Request, Response
 
 from bridges.contract import PlainMeter, Quota, Tools
 from bridges.errors import BridgeError, Denied, Gone, Rejected, Transient
-from bridges.http import Limits, LmsHttp
+from bridges.http import Forbidden, Limits, LmsHttp
 from tests.fakes.wsgi import hang_up, session_to
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ PAGE = "<html><body>Sign in <input type=password></body></html>"
         (400, Rejected),
         (401, Denied),
         (402, Transient),
-        (403, Denied),
+        (403, Forbidden),
         (404, Gone),
         (405, Rejected),
         (408, Transient),
@@ -428,7 +428,7 @@ def test_a_call_ends_at_its_deadline(talk: Callable[[socket.socket], None], meth
         began = time.monotonic()
         with pytest.raises(Transient):
             http.get("/x") if method == "GET" else http.write(method, "/x", body={})
-        assert time.monotonic() - began <= 0.6
+        assert time.monotonic() - began <= 0.7
 
 
 def reset(line: socket.socket) -> None:
