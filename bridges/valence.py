@@ -1,0 +1,347 @@
+"""Valence, the web API of D2L, below the calendar: its two ways to sign in, its versions, pages, credits and words.
+
+- OAuth 2.0: an access token lives an hour. A refresh token works once; using one twice kills all that came of it.
+- ID-Key: each call is signed in its query by two keys over method, path and time. A clock that is off is told so.
+- A listing comes as a PagedResultSet (bookmarks) or an ObjectListPage (the next page's URL). A page may be empty and
+  still have a next one.
+- A minute has so many credits and a call costs ten of them; the meter is told in calls.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from bridges.contract import Quota
+from bridges.errors import BridgeError, Denied, Rejected, Transient
+from bridges.http import Answer, Auth, Limits, LmsHttp, Query
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import requests
+
+    from bridges.contract import Tools, Vault
+
+_CLOCK = re.compile(r"(?i)timestamp out of range[^\d]{0,20}(\d{9,12})")
+_SIGNATURE = ("x_a", "x_b", "x_c", "x_d", "x_t")
+DRIFT = 30
+"""Seconds: a signature made with the present clock is younger, so a refusal of it is no matter of clocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An application registered for OAuth: `refresh` is the first refresh token, as a person handed it over."""
+
+    token_url: str
+    id: str
+    secret: str
+    refresh: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What the token server gave last, as the vault keeps it.
+
+    `origin` is a hash of the first refresh token: where a person has set another one since, this grant is void.
+    """
+
+    origin: str
+    refresh: str
+    access: str = ""
+    until: str = ""
+
+    @classmethod
+    def parse(cls, text: str | None) -> Self | None:
+        try:
+            return cls(**json.loads(text)) if text else None
+        except (ValueError, TypeError):
+            return None
+
+    def lives(self, now: datetime) -> bool:
+        return bool(self.access) and now < datetime.fromisoformat(self.until)
+
+
+class OneTimeRefresh:
+    """Signs calls with an access token that all processes share, and replaces it by one-time refresh tokens.
+
+    What the token server hands out is stored before it is used, under the vault's lock: two workers never spend the
+    same refresh token. Where that token's answer was lost it may be spent all the same; then a person has to sign in
+    anew (Denied).
+    """
+
+    def __init__(self, client: Client, place: str, tools: Tools, limits: Limits, *, early: timedelta) -> None:
+        self._client = client
+        self._place = place
+        self._vault: Vault = tools.vault
+        self._now = tools.now
+        self._early = early
+        self._http = LmsHttp(client.token_url, tools, limits=limits)
+        self._origin = hashlib.sha256(client.refresh.encode()).hexdigest()
+        self._lock = threading.Lock()
+        self._grant = Grant(self._origin, client.refresh)
+        self._refused = ""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._current()}"
+        return request
+
+    def renew(self, request: requests.PreparedRequest) -> bool:
+        """Forget the token that was refused, unless another thread has replaced it meanwhile."""
+        with self._lock:
+            if request.headers.get("Authorization") == f"Bearer {self._grant.access}":
+                self._refused = self._grant.access
+        return True
+
+    def _current(self) -> str:
+        with self._lock:
+            if not self._usable(self._grant):
+                with self._vault.alone(self._place):
+                    kept = self._kept()
+                    self._grant = kept if self._usable(kept) else self._refreshed(kept)
+            return self._grant.access
+
+    def _usable(self, grant: Grant) -> bool:
+        return grant.lives(self._now()) and grant.access != self._refused
+
+    def _kept(self) -> Grant:
+        kept = Grant.parse(self._vault.get(self._place))
+        return kept if kept and kept.origin == self._origin else Grant(self._origin, self._client.refresh)
+
+    def _refreshed(self, kept: Grant) -> Grant:
+        fields = {"grant_type": "refresh_token", "refresh_token": kept.refresh, "scope": self._client.scope}
+        pair = f"{self._client.id}:{self._client.secret}".encode()
+        basic = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+        try:
+            answer = self._http.form(urlsplit(self._client.token_url).path, fields, basic)
+        except Rejected as error:
+            raise Denied(
+                f"{self._http.host} does not take the refresh token: it was used before, or withdrawn. "
+                "Sign in anew and put the new refresh token into the configuration.",
+                raw=error.raw,
+            ) from error
+        return self._stored(kept, answer if isinstance(answer, dict) else {})
+
+    def _stored(self, kept: Grant, answer: Mapping[str, Any]) -> Grant:
+        """The new grant, safely kept, even if it brings a refresh token alone."""
+        access, seconds = answer.get("access_token"), answer.get("expires_in")
+        lifetime = timedelta(seconds=max(0, seconds) if isinstance(seconds, int) else 0)
+        grant = Grant(
+            self._origin,
+            _token(answer.get("refresh_token")) or kept.refresh,
+            _token(access),
+            (self._now() + lifetime - min(self._early, lifetime / 2)).isoformat(),
+        )
+        self._vault.put(self._place, json.dumps(asdict(grant)))
+        if not grant.access:
+            raise Transient(f"{self._http.host} answered our sign-in without a token.")
+        return grant
+
+
+def _token(text: Any) -> str:
+    return text if isinstance(text, str) and text.isascii() and text.isprintable() else ""
+
+
+class IdKey:
+    """Signs calls with an application's and a user's key; follows the site's clock once the site tells it."""
+
+    def __init__(self, app: tuple[str, str], user: tuple[str, str], now: Callable[[], datetime]) -> None:
+        self._app, self._user = app, user
+        self._now = now
+        self._skew = 0
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the signature to the query; the one that a `Next` link may have kept is taken away."""
+        url, moment = urlsplit(request.url or ""), self._moment()
+        base = signature_base(request.method or "", url.path, moment)
+        query = [(name, value) for name, value in parse_qsl(url.query, True) if name not in _SIGNATURE]
+        (app_id, app_key), (user_id, user_key) = self._app, self._user
+        values = (app_id, user_id, signature(app_key, base), signature(user_key, base), str(moment))
+        query += zip(_SIGNATURE, values, strict=True)
+        request.url = url._replace(query=urlencode(query)).geturl()
+        return request
+
+    def renew(self, request: requests.PreparedRequest) -> bool:
+        """Whether the clock was set since this request was signed."""
+        signed = dict(parse_qsl(urlsplit(request.url or "").query)).get("x_t", "0")
+        return abs(int(signed) - self._moment()) > DRIFT
+
+    def set_clock(self, moment: int) -> None:
+        """From now on count from the site's own time, in Unix seconds."""
+        self._skew = moment - int(self._now().timestamp())
+
+    def _moment(self) -> int:
+        return int(self._now().timestamp()) + self._skew
+
+
+def signature_base(method: str, path: str, moment: int) -> str:
+    """What an ID-Key signature is made over: neither host nor query, the path in lower case and decoded."""
+    return f"{method.upper()}&{unquote(path.lower())}&{moment}"
+
+
+def signature(key: str, text: str) -> str:
+    """HMAC-SHA256 in base64url without padding."""
+    digest = hmac.new(key.encode(), text.encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+class Credits(NamedTuple):
+    """The bucket of an application at a site: credits a minute, and what one call costs."""
+
+    minute: int
+    call: int
+
+
+class ValenceHttp(LmsHttp):
+    """HTTP to one site: sets a clock that is off, counts credits, reads the site's words and both kinds of listing."""
+
+    def __init__(
+        self, base_url: str, tools: Tools, *, auth: Auth | None = None, limits: Limits | None = None, credits: Credits
+    ) -> None:
+        super().__init__(base_url, tools, auth=auth, limits=limits)
+        self._credits = credits
+
+    def listed(self, path: str, query: Query) -> Iterator[Mapping[str, Any]]:
+        """The members of a listing in either shape, to the end or an error."""
+        seen: set[str] = set()
+        step: tuple[str, Query] | None = path, query
+        while step is not None:
+            mark = repr(step)
+            if mark in seen or len(seen) >= self._limits.pages:
+                raise Transient(f"{self.host} sends its list of pages in a circle: the reading is not whole.", raw=mark)
+            seen.add(mark)
+            members, step = self._unfolded(self.get(*step), path, query)
+            yield from (member for member in members if isinstance(member, dict))
+
+    def _unfolded(self, page: Any, path: str, query: Query) -> tuple[list[Any], tuple[str, Query] | None]:
+        """What stands on a page, and what to ask for the next one."""
+        match page:
+            case {"Items": list(members), "PagingInfo": {"HasMoreItems": False}}:
+                return members, None
+            case {"Items": list(members), "PagingInfo": {"HasMoreItems": True, "Bookmark": str(mark)}} if mark:
+                return members, (path, {**query, "bookmark": mark})
+            case {"Objects": list(members), "Next": None | ""}:
+                return members, None
+            case {"Objects": list(members), "Next": str(url)}:
+                return members, (url, {})
+        raise Transient(f"{self.host} sent something else than a page of a list.", raw=repr(page)[:1000])
+
+    def _exchange(self, request: requests.PreparedRequest, deadline: float) -> Answer:
+        """A refusal for the clock's sake becomes a 401, which is what a new signature mends."""
+        answer = super()._exchange(request, deadline)
+        clock = _CLOCK.search(answer.body[:500].decode("utf-8", "replace")) if answer.status == 403 else None
+        if clock is None or not isinstance(self._auth, IdKey):
+            return answer
+        self._auth.set_clock(int(clock[1]))
+        return Answer(401, answer.headers, answer.body)
+
+    def _note_quota(self, answer: Answer) -> None:
+        """Credits as calls; after a 429, which may say no more than Retry-After, none are left for so long."""
+        cost = _count(answer.headers.get("X-Request-Cost")) or self._credits.call
+        left = _count(answer.headers.get("X-Rate-Limit-Remaining"))
+        resets_at = self._resets_at(answer)
+        if answer.status == 429:
+            wait = self._retry_after(answer)
+            left, resets_at = 0, resets_at if wait is None else self._tools.now() + timedelta(seconds=wait)
+        if left is not None:
+            self._tools.meter.note(Quota(self._credits.minute // cost, left // cost, resets_at))
+
+    def _error(self, answer: Answer) -> BridgeError:
+        error, words = super()._error(answer), _words(answer)
+        if words:
+            error.args = (f"{error} It says: {words}",)
+        return error
+
+
+def _count(text: str | None) -> int | None:
+    text = (text or "").strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 9 else None
+
+
+def _words(answer: Answer) -> str:
+    """The site's own sentence, in any of its three forms: problem+json, Errors, plain text."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = "" if answer.is_page else answer.body.decode("utf-8", "replace")
+    match body:
+        case {"detail": str(words)} | {"title": str(words)} | {"Errors": [{"Message": str(words)}, *_]} | str(words):
+            return " ".join(words.split())[:200]
+    return ""
+
+
+class Version(NamedTuple):
+    """Two whole numbers: 1.9 comes before 1.82."""
+
+    major: int
+    minor: int
+
+    @classmethod
+    def parse(cls, text: Any) -> Self | None:
+        form = re.fullmatch(r"(\d{1,4})\.(\d{1,4})", text) if isinstance(text, str) else None
+        return cls(int(form[1]), int(form[2])) if form else None
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}"
+
+
+class Versions:
+    """Which version of each product to speak: the pinned one, else the highest that the site and we both know.
+
+    The site is asked without a sign-in, and again after `lifetime`: an obsolete version answers 404 to everything,
+    and that must not pass for things that are gone.
+    """
+
+    def __init__(
+        self,
+        http: LmsHttp,
+        now: Callable[[], datetime],
+        *,
+        tested: Mapping[str, Version],
+        pinned: Mapping[str, str],
+        lifetime: timedelta,
+    ) -> None:
+        self._http, self._now = http, now
+        self._tested, self._pinned = tested, pinned
+        self._lifetime = lifetime
+        self._lock = threading.Lock()
+        self._supported: dict[str, list[Version]] = {}
+        self._until = datetime.min.replace(tzinfo=UTC)
+
+    def __getitem__(self, product: str) -> Version:
+        with self._lock:
+            if self._now() >= self._until:
+                self._supported = self._asked()
+                self._until = self._now() + self._lifetime
+            supported = self._supported.get(product, [])
+        pin = Version.parse(self._pinned[product])
+        usable = [each for each in supported if (each == pin if pin else each <= self._tested[product])]
+        if not usable:
+            raise Denied(
+                f"{self._http.host} speaks {product.upper()} {', '.join(map(str, supported)) or 'in no version'}, and "
+                + (f"{product}_version pins {pin}." if pin else f"we speak up to {self._tested[product]}: pin one.")
+            )
+        return max(usable)
+
+    def _asked(self) -> dict[str, list[Version]]:
+        answer = self._http.get("/d2l/api/versions/")
+        supported = {
+            product["ProductCode"]: [each for each in map(Version.parse, product["SupportedVersions"]) if each]
+            for product in (answer if isinstance(answer, list) else [])
+            if isinstance(product, dict)
+            and isinstance(product.get("SupportedVersions"), list)
+            and isinstance(product.get("ProductCode"), str)
+        }
+        if not supported:
+            raise Transient(f"{self._http.host} does not say which versions of its API it speaks.", raw=repr(answer))
+        return supported
