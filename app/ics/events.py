@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 from app.ics import repair
 from app.ics.parse import Component, Line, Parsed
-from app.ics.problems import Problem
+from app.ics.problems import Limits, Problem
 from app.ics.rrule import Rule, RuleError, parse_rule
 from app.ics.values import NOTHING, ONE_DAY, Length, Stamp, plain, read_basic, read_duration, split_list
 from app.ics.zones import Ladder
 from bridges.model import Event, Status, When
 
 _MIDNIGHT = time()
+_RULES = 24
 _STATUS = {"TENTATIVE": Status.TENTATIVE, "CANCELLED": Status.CANCELLED, "CANCELED": Status.CANCELLED}
 
 
@@ -100,8 +101,9 @@ class Unreadable(ValueError):
 class Reader:
     """Understands the VEVENTs of one file, and keeps what was wrong with them."""
 
-    def __init__(self, parsed: Parsed, ladder: Ladder) -> None:
+    def __init__(self, parsed: Parsed, ladder: Ladder, limits: Limits = Limits()) -> None:  # noqa: B008 - immutable
         self.parsed = parsed
+        self.dates = limits.dates
         self.ladder = ladder
         self.problems: list[Problem] = []
         self.timeless: list[str | None] = []
@@ -233,7 +235,10 @@ class Reader:
         return Length(0, end.instant - start.instant)
 
     def _rules(self, component: Component, name: str) -> tuple[Rule, ...]:
-        return tuple(rule for line in component.props.get(name, ()) for rule in self._rule(line))
+        lines = component.props.get(name, ())
+        if len(lines) > _RULES:
+            raise RuleError(f"the event has {len(lines)} {name}s, more than any calendar needs")
+        return tuple(rule for line in lines for rule in self._rule(line))
 
     def _rule(self, line: Line) -> Iterator[Rule]:
         text = line.value.strip()
@@ -249,7 +254,10 @@ class Reader:
         yield rule
 
     def _items(self, component: Component, name: str) -> Iterator[tuple[str, Line]]:
-        for line in component.props.get(name, ()):
+        lines = component.props.get(name, ())
+        if sum(line.value.count(",") + 1 for line in lines) > self.dates:
+            raise Unreadable(f"the event has more than {self.dates:,} {name}s")
+        for line in lines:
             for item in line.value.replace(";", ",").split(","):
                 if item.strip():
                     yield item.strip(), line

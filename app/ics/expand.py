@@ -17,6 +17,7 @@ from bridges.model import AllDay, Occurrence, OccurrenceId, Timed, When
 
 _DAY = timedelta(days=1)
 _NONE = timedelta()
+_SLACK = timedelta(hours=3)  # more than clocks are ever put forward or back
 _EPOCH = datetime(2000, 1, 1)  # noqa: DTZ001 - any wall clock time would do
 _FIRST = datetime(1, 1, 4)  # noqa: DTZ001 - the edge of the wall calendar, with room for any zone
 _LAST = datetime(9999, 12, 28)  # noqa: DTZ001
@@ -363,8 +364,9 @@ class Expander:
         longest = max([longest, *(one.length.rough for one in master.extras if one.length)])
         moves = [one.entry.start.local - one.slot for one in onward]
         zone = None if start.day else start.zone
-        low = _shift(self.bounds.local(self.bounds.low, zone), -longest - max([*moves, _NONE]) - 2 * _DAY)
-        high = _shift(self.bounds.local(self.bounds.high, zone), -min([*moves, _NONE]) + 2 * _DAY)
+        slack = _DAY if start.day else _NONE if zone in (None, UTC) else _SLACK
+        low = _shift(self.bounds.local(self.bounds.low, zone), -longest - max([*moves, _NONE]) - slack)
+        high = _shift(self.bounds.local(self.bounds.high, zone), -min([*moves, _NONE]) + slack)
         return low, high
 
     def _ruled(self, rule: Rule, master: Entry, low: datetime, high: datetime) -> Iterator[datetime]:

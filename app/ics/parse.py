@@ -100,6 +100,14 @@ def parse(data: bytes, limits: Limits = Limits()) -> Parsed:  # noqa: B008 - an 
     return cutter.finish()
 
 
+class _Tail(NamedTuple):
+    """A property that goes on over lines without a name; joined at the end, or time would grow with its square."""
+
+    lines: list[Line]
+    at: int
+    pieces: list[str]
+
+
 class _Cutter:
     """The state of one pass: the open components, and where properties go."""
 
@@ -108,6 +116,7 @@ class _Cutter:
         self.limits = limits
         self.open: list[Component] = []
         self.heads: dict[str, Head] = {"": Head(Kind.NONE)}
+        self.tails: list[_Tail] = []
         self.calendars = self.components = 0
 
     def run(self) -> None:
@@ -150,8 +159,8 @@ class _Cutter:
     def quoted(self, props: Props, line: str, index: int) -> list[Line] | None:
         """A line with a colon inside a quoted parameter (Exchange: `TZID="(UTC+01:00) Berlin"`)."""
         match = _QUOTED_HEAD.fullmatch(line)
-        text, value = (match[1], match[2]) if match else line.replace('"', "").split(":", 1)
-        head = self.heads.get(text) or (self.learn(text) if _NAME.fullmatch(text) else Head(Kind.NONE))
+        text, value = (match[1], match[2]) if match else line.replace('"', "").partition(":")[::2]
+        head = self.heads.get(text) or self.learn(text)
         if head.kind != Kind.WANTED:
             return None
         props.setdefault(head.name, []).append(Line(head, value, index))
@@ -161,12 +170,22 @@ class _Cutter:
         """A line without a name: the exporter broke a text without folding it (section 3.1)."""
         if not last or not line.strip():
             return
-        head, value, begun = last[-1]
-        if head.printable and value.endswith("="):
-            last[-1] = Line(head, value[:-1] + line, begun)
-        elif head.name in ("DESCRIPTION", "SUMMARY", "LOCATION"):
-            last[-1] = Line(head, f"{value}\\n{line}", begun)
-            self.note(index, f"this line is not a property; it was read as more of the {head.name} before it")
+        head, value, _ = last[-1]
+        soft = head.printable and (self.tails[-1].pieces[-1] if self.more(last) else value).endswith("=")
+        if not soft and head.name not in ("DESCRIPTION", "SUMMARY", "LOCATION"):
+            return
+        if not self.more(last):
+            self.tails.append(_Tail(last, len(last) - 1, [value]))
+            if not soft:
+                self.note(index, f"a line that is no property; it was read as more of the {head.name} before it")
+        pieces = self.tails[-1].pieces
+        if soft:
+            pieces[-1] = pieces[-1][:-1]
+        pieces.append(line if soft else f"\\n{line}")
+
+    def more(self, lines: list[Line]) -> bool:
+        """Whether the last property of these is already being continued."""
+        return bool(self.tails) and self.tails[-1].lines is lines and self.tails[-1].at == len(lines) - 1
 
     def begin(self, name: str, index: int) -> None:
         if name == "VCALENDAR":
@@ -212,6 +231,8 @@ class _Cutter:
         self.parsed.problems.append(Problem(self.parsed.source.number(index), text))
 
     def finish(self) -> Parsed:
+        for lines, at, pieces in self.tails:
+            lines[at] = lines[at]._replace(value="".join(pieces))
         if any(one.name == "VCALENDAR" or one.name in _TOP for one in self.open):
             missing = self.open[0].name
             raise NotACalendar(f"The file is cut short (END:{missing} is missing): load it again, or export it again.")

@@ -31,7 +31,7 @@ class Limits:
     """How much of a file is read before we refuse.
 
     `bytes`, `components` and `depth` refuse the file; `series` cuts one series and `occurrences` the whole reading,
-    each with a problem that is `lost`. `work` counts the periods of rules that are walked without finding anything
+    each with a problem that is `lost`; an event with more than `dates` RDATEs or EXDATEs is left out. `work` counts the periods of rules that are walked without finding anything
     to show, over the whole file: it bounds the time, and a rule that exceeds it is left out.
     """
 
@@ -41,4 +41,5 @@ class Limits:
     zones: int = 200
     series: int = 10_000
     occurrences: int = 50_000
-    work: int = 600_000
+    work: int = 300_000
+    dates: int = 50_000

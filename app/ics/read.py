@@ -58,7 +58,7 @@ def read_occurrences(
     embedded, locations, problems = embedded_zones(parsed, limits)
     own = _own_zone(parsed)
     ladder = Ladder(embedded, locations, own, zone)
-    reader = Reader(parsed, ladder)
+    reader = Reader(parsed, ladder, limits)
     entries = list(reader.entries())
     days = ladder.default or _only([one for one in embedded.values() if one.utcoffset(_SUMMER)])
     told: set[tuple[str, str]] = set()

@@ -51,12 +51,20 @@ class TooCostly(ValueError):
 
 @dataclass(slots=True)
 class Work:
-    """How many more periods may be walked in vain; shared by all rules of a file."""
+    """How many more periods may be walked in vain; shared by all rules of a file, each of which has a few for free."""
 
     left: int
+    free: int = 0
+
+    def grant(self) -> None:
+        """A new rule begins."""
+        self.free = 100
 
     def spend(self, amount: int = 1) -> None:
         """TooCostly when nothing is left."""
+        if self.free > 0:
+            self.free -= amount
+            return
         self.left -= amount
         if self.left < 0:
             raise TooCostly("the rule asks for more steps than a file is granted")
@@ -246,6 +254,7 @@ def instances(rule: Rule, start: datetime, first: datetime, last: datetime, work
         return _strides(step, rule.count, start, first, last)
     if not _possible(rule):
         return iter(())
+    work.grant()
     walked = _by_ticks if rule.freq > Freq.DAILY else _by_days
     return walked(rule, start, first, last, work)
 
