@@ -7,7 +7,7 @@ included, and our SyncKey, which is unique among the living events of a calendar
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -134,12 +134,12 @@ class LocalBridge:
         """Make a calendar, or give the one that is there this name. ValueError for another connection's ref."""
         if ref.lms != self.name:
             raise ValueError(f"{ref} is not a calendar of '{self.name}'")
-        with self._transaction(write=True) as connection:
+        with self._transaction(write=True) as connection, _unless_another_did(connection):
             _put_calendar(connection, ref, name)
 
     def seed_demo(self, today: date, zone: ZoneInfo) -> None:
         """Fill a campus with a term around `today`, times in `zone`; does nothing where calendars are."""
-        with self._transaction(write=True) as connection:
+        with self._transaction(write=True) as connection, _unless_another_did(connection):
             known = connection.execute(select(local_calendar.c.calendar)).scalars()
             if any(CalendarRef.parse(ref).lms == self.name for ref in known):
                 return
@@ -268,6 +268,13 @@ def _make_tables(engine: Engine) -> None:
             metadata.create_all(connection)
     except (IntegrityError, OperationalError, ProgrammingError):
         metadata.create_all(engine)
+
+
+@contextmanager
+def _unless_another_did(connection: Connection) -> Iterator[None]:
+    """What another process made at the same moment is not made again: all of the block is undone, and that is well."""
+    with suppress(IntegrityError), connection.begin_nested():
+        yield
 
 
 def _put_calendar(connection: Connection, ref: CalendarRef, name: str) -> None:
