@@ -301,6 +301,17 @@ def test_three_hundred_creates_killed_anywhere(bench: Bench, seed: int) -> None:
     assert sum(deed == "create" for deed, _ in bench.lms.journal) == 300
 
 
+def test_twins_that_are_pending_together_are_each_found_once() -> None:
+    """One at a time never leaves two; writing several at once would."""
+    bench = Bench(lms=MemoryLms(KINDS["no keys, no days"]), wanted={single("a"): at(1), single("b"): at(1)})
+    for change in bench.plan().creates:
+        bench.ledger.intend(change, "upload")
+        bench.lms.entered(HERE, change.event)
+    assert bench.run().unchanged == 2
+    assert len({entry.ref for entry in bench.entries().values()}) == 2
+    assert_settled(bench)
+
+
 def test_days_are_remembered_where_the_lms_has_only_instants() -> None:
     bench = Bench(lms=MemoryLms(KINDS["no keys, no days"]), wanted={single("a"): day(1), single("b"): at(1)})
     bench.run()

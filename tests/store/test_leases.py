@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, update
 
 from app.store import tables
 from app.store.engine import open_engine, writing
@@ -86,19 +87,29 @@ def test_beats_keep_it_and_write_seldom(engine: Engine) -> None:
             pass
 
 
+HOLDER = """
+import sys, time
+from datetime import UTC, datetime
+from app.store.engine import open_engine
+from app.store.leases import lease
+with lease(open_engine(sys.argv[1]), "a", lambda: datetime(2025, 3, 10, 8, tzinfo=UTC)):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
 def test_a_dead_process_on_this_host_is_followed_at_once(engine: Engine) -> None:
-    script = (
-        "import os, sys; from datetime import UTC, datetime\n"
-        "from app.store.engine import open_engine; from app.store.leases import lease\n"
-        "held = lease(open_engine(sys.argv[1]), 'a', lambda: datetime(2025, 3, 10, 8, tzinfo=UTC))\n"
-        "held.__enter__(); os._exit(9)"
-    )
-    died = subprocess.run([sys.executable, "-c", script, str(engine.url)], check=False)
-    assert died.returncode == 9
-    with engine.connect() as connection:
-        assert connection.execute(select(tables.lease)).one().name == "a"
-    with lease(engine, "a", Clock()):
-        pass
+    """Also while nobody has waited for it yet: a zombie holds nothing."""
+    command = [sys.executable, "-c", HOLDER, str(engine.url)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(Busy), lease(engine, "a", Clock()):
+            pass
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # dead, and still to be waited for
+        with lease(engine, "a", Clock()):
+            pass
 
 
 def test_a_holder_elsewhere_is_waited_for(engine: Engine) -> None:
