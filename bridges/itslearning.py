@@ -19,7 +19,7 @@ setting or the tolerant reading that it sits behind:
 - [A] An update leaves what it does not mention, or clears it: every field is sent. [A] It cannot move an event to
   another calendar or owner.
 - There is no listing: events are read by their keys. [A] Members of a read event have any namespace and order, and
-  an unknown key is left out; `unknown_key_faults` where it is a fault.
+  an unknown key is left out; `unknown_key_faults` where it is a fault, which then counts as "not there".
 - No series, whole days, place, link, category or status. [A] A day is midnight to midnight in the site's `zone`; the
   rest goes into the description. [A] An event ends after it starts: `deadline_minutes`.
 - A title holds 80 characters, [A] counted as UTF-16 does, which suits every way to count. [A] The description is not
@@ -340,7 +340,7 @@ class ItslearningBridge:
             raise Denied(f"{calendar} is not among the calendars of this connection, and nothing of ours is there.")
         events = {key: _read_event(element) for key, element in self._living(keys).items()}
         found = [
-            Found(RemoteRef(key), event, kind=calendar.kind.capitalize())
+            Found(RemoteRef(key), event, kind="Course" if calendar.kind is Kind.COURSE else "Personal")
             for key, event in events.items()
             if window.overlaps(event.when)
         ]
@@ -626,8 +626,8 @@ class ItslearningBridge:
         try:
             answer = self._read.call(self._settings.read_action, body, repeat=True)
         except (Rejected, ServerFault) as fault:
-            if isinstance(fault, ServerFault) and not self._settings.unknown_key_faults:
-                raise
+            if not self._settings.unknown_key_faults:
+                raise fault if isinstance(fault, ServerFault) else Denied(str(fault), raw=fault.raw) from fault
             if len(keys) == 1:
                 return {}
             return {key: shown for each in keys for key, shown in self._shown([each]).items()}
@@ -677,14 +677,16 @@ def _types(answer: Element) -> dict[str, int]:
     """Numbers of messages by name; entries that are none are left out."""
     types = below(answer, "DataMessageType")
     pairs = ((value(each, "Name"), value(each, "Identifier").strip()) for each in types)
-    return {name: int(number) for name, number in pairs if number.isascii() and number.isdecimal()}
+    return {name: int(number) for name, number in pairs if re.fullmatch("[0-9]{1,10}", number)}
 
 
 def _documents(answer: Element) -> dict[str, str]:
-    """Schemas of messages by name: whatever a type says beside its name and number."""
+    """Schemas of messages by name: whatever a type says beside its name and number, as text or as XML."""
     return {
         value(each, "Name"): "".join(
-            value(each, local(child)) for child in each if local(child) not in ("Name", "Identifier")
+            etree.tostring(child[0], encoding="unicode") if len(child) else child.text or ""
+            for child in each
+            if local(child) not in ("Name", "Identifier")
         ).strip()
         for each in below(answer, "DataMessageType")
     }
@@ -889,9 +891,9 @@ _FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 def _joins(text: str, border: int) -> bool:
     """Whether the characters on both sides of a border make one: accents, joined emoji, skin tones, flags."""
     before, after = text[border - 1], text[border]
-    if unicodedata.combining(after) or after in "\u200d\ufe0f\u20e3" or before == "\u200d":
+    if unicodedata.category(after)[0] == "M" or "\u200d" in (before, after):
         return True
-    if "\U0001f3fb" <= after <= "\U0001f3ff":
+    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":
         return True
     flags = border - len(text[:border].rstrip(_FLAG_LETTERS))
     return after in _FLAG_LETTERS and flags % 2 == 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -66,7 +66,7 @@ class Account:
     """
 
     username: str
-    password: str
+    password: str = field(repr=False)
     typed: bool = True
     must_understand: bool = False
     lifetime: timedelta | None = None

@@ -274,6 +274,15 @@ class FakeItslearning:
         self.types: dict[str, int] = {}
         self.renumber()
 
+    def connection(self, url: str) -> str:
+        """The table of the configuration that connects to this site, served at `url`."""
+        return (
+            f'[lms.its]\nbridge = "itslearning"\nwrite_url = "{url}{WRITE}"\nread_url = "{url}{READ}"\n'
+            f'username = "{self.username}"\npassword = "{self.password}"\nzone = "{self.settings.zone}"\n'
+            'owner = "UserSyncKey:timetable"\ncalls_per_second = 0\n'
+            'calendars = { "course/CourseSyncKey:bio-9b-2026" = "Biology 9b" }\n'
+        )
+
     # What tests do behind the API
 
     def renumber(self, *, swap: bool = False) -> None:
