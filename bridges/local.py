@@ -176,9 +176,11 @@ class LocalBridge:
     # Sink
 
     def check_target(self, calendar: CalendarRef) -> None:
-        """Denied for a calendar of another connection."""
-        if calendar.lms != self.name:
-            raise Denied(f"{calendar} is not a calendar of '{self.name}'")
+        """Denied for a calendar of another connection, and for one that is not here (asked of our own database)."""
+        self._require_ours(calendar)
+        with self._transaction() as connection:
+            if not _stands(connection, calendar):
+                raise Denied(f"there is no calendar {calendar}")
 
     def fit(self, event: Event) -> Event:
         """The event itself, less what no database keeps (NUL, half surrogate pairs). Rejected for a floating time."""
@@ -195,7 +197,7 @@ class LocalBridge:
 
     def create(self, calendar: CalendarRef, key: SyncKey, event: Event) -> RemoteRef:
         """Write a new event. KeyTaken while an event of this key stands in the calendar; Gone without a calendar."""
-        self.check_target(calendar)
+        self._require_ours(calendar)
         row = {"calendar": str(calendar), "key": str(key), **_to_row(event, self._now())}
         with self._transaction(write=True) as connection:
             _require(connection, calendar)
@@ -209,7 +211,7 @@ class LocalBridge:
 
     def update(self, calendar: CalendarRef, ref: RemoteRef, event: Event) -> RemoteRef:
         """Make the event as given; the ref stays."""
-        self.check_target(calendar)
+        self._require_ours(calendar)
         with self._transaction(write=True) as connection:
             row = _to_row(event, self._now())
             changed = connection.execute(update(local_event).where(*_at(calendar, ref)).values(row))
@@ -219,7 +221,7 @@ class LocalBridge:
 
     def delete(self, calendar: CalendarRef, ref: RemoteRef) -> None:
         """Take the event away, if it is there. Its key is free again."""
-        self.check_target(calendar)
+        self._require_ours(calendar)
         with self._transaction(write=True) as connection:
             connection.execute(delete(local_event).where(*_at(calendar, ref)))
 
@@ -227,6 +229,10 @@ class LocalBridge:
         """The one event of this key, or none."""
         with self._transaction() as connection:
             return _by_key(connection, calendar, key)
+
+    def _require_ours(self, calendar: CalendarRef) -> None:
+        if calendar.lms != self.name:
+            raise Denied(f"{calendar} is not a calendar of '{self.name}'")
 
     @contextmanager
     def _transaction(self, *, write: bool = False) -> Iterator[Connection]:
@@ -283,9 +289,13 @@ def _put_calendar(connection: Connection, ref: CalendarRef, name: str) -> None:
         connection.execute(insert(local_calendar).values(calendar=str(ref), name=name))
 
 
-def _require(connection: Connection, calendar: CalendarRef) -> None:
+def _stands(connection: Connection, calendar: CalendarRef) -> bool:
     known = local_calendar.c.calendar == str(calendar)
-    if not connection.execute(select(local_calendar.c.calendar).where(known)).first():
+    return connection.execute(select(local_calendar.c.calendar).where(known)).first() is not None
+
+
+def _require(connection: Connection, calendar: CalendarRef) -> None:
+    if not _stands(connection, calendar):
         raise Gone(f"there is no calendar {calendar}")
 
 

@@ -52,8 +52,8 @@ class TestLocal(SinkContract):
         return CalendarRef("ours", Kind.COURSE, "none")
 
     @pytest.fixture
-    def refused(self) -> list[CalendarRef]:
-        return [CalendarRef("theirs", Kind.COURSE, "one")]
+    def refused(self, missing: CalendarRef) -> list[CalendarRef]:
+        return [CalendarRef("theirs", Kind.COURSE, "one"), missing]
 
     @pytest.fixture
     def seed(self, url: str, bridge: LocalBridge, calendar: CalendarRef) -> Put:
