@@ -109,7 +109,7 @@ class BrightspaceSettings(BaseModel):
     user_id: str = Field("", description="ID-Key: id of the user who signed in")
     user_key: SecretStr = Field(SecretStr(""), description="ID-Key: key of the user who signed in")
     organisation: str = Field(
-        "", pattern=r"\A\d*\Z", description="Org unit id of the organisation; read people and the institution with it"
+        "", pattern="^[0-9]*$", description="Org unit id of the organisation; read people and the institution with it"
     )
     le_version: str = Field("", description="Version of the LE API to keep to; empty: the highest both sides know")
     lp_version: str = Field("", description="Version of the LP API to keep to; empty: the highest both sides know")
