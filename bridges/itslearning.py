@@ -469,7 +469,7 @@ class ItslearningBridge:
         try:
             self.check_target(calendar)
             _check_keys(batch)
-            undone = self._sent(message, calendar, batch, renew=True)
+            undone = self._sent(message, calendar, batch, suspect=True)
         except BridgeError as error:
             return dict.fromkeys(batch, error)
         retried = {key for key, said in undone.items() if len(batch) > 1 and not self._is_final(said)}
@@ -488,7 +488,7 @@ class ItslearningBridge:
         """Send the events one by one and bring `undone` up to date; the errors of those that nothing is known of."""
         for position, key in enumerate(batch):
             try:
-                again = self._sent(message, calendar, {key: batch[key]}, renew=False)
+                again = self._sent(message, calendar, {key: batch[key]}, suspect=False)
             except (Transient, Denied) as error:
                 return dict.fromkeys(list(batch)[position:], error)
             del undone[key]
@@ -519,21 +519,30 @@ class ItslearningBridge:
 
     # Sending
 
-    def _sent(self, message: Message, calendar: CalendarRef, batch: Batch, *, renew: bool) -> dict[str, _Detail]:
-        """Send one message. What it says of the events that were not done, or may not have been."""
+    def _sent(self, message: Message, calendar: CalendarRef, batch: Batch, *, suspect: bool) -> dict[str, _Detail]:
+        """Send one message. What it says of the events that were not done, or may not have been.
+
+        A message that is refused as such may have a new number: it is looked up and the message sent again. If
+        `suspect`, also where all its events are refused: the old number may mean something else by now.
+        """
         data = etree.tostring(self._payload(message, calendar, batch), encoding="unicode")
         type_id = self._type(message)
+        undone, fault = self._tried(message, batch, type_id, data)
+        in_doubt = len(undone) == len(batch) and (suspect or not all(said.key for said in undone.values()))
+        if in_doubt and self._renumbered(message, type_id):
+            undone, fault = self._tried(message, batch, self._type(message), data)
+        if isinstance(fault, ServerFault):
+            raise fault
+        return undone
+
+    def _tried(
+        self, message: Message, batch: Batch, type_id: int, data: str
+    ) -> tuple[dict[str, _Detail], BridgeError | None]:
+        """What is undone, and the fault if that was the answer."""
         try:
-            undone = _undone(message, batch, self._result(type_id, data))
-        except (Rejected, ServerFault) as error:
-            if not (renew and self._renumbered(message, type_id)):
-                if isinstance(error, ServerFault):
-                    raise
-                return _all_refused(batch, str(error))
-        else:
-            if len(undone) < len(batch) or not (renew and self._renumbered(message, type_id)):
-                return undone
-        return self._sent(message, calendar, batch, renew=False)
+            return _undone(message, batch, self._result(type_id, data)), None
+        except (Rejected, ServerFault) as fault:
+            return _all_refused(batch, str(fault).removeprefix(f"{self._write.host} refused this: ")), fault
 
     def _result(self, type_id: int, data: str) -> _Result:
         """What became of a message, at once or after waiting in the queue."""
@@ -729,7 +738,7 @@ def _undone(message: Message, batch: Batch, result: _Result) -> dict[str, _Detai
 
 
 def _all_refused(batch: Batch, text: str) -> dict[str, _Detail]:
-    return {key: _Detail(key, "error", text) for key in batch}
+    return dict.fromkeys(batch, _Detail("", "error", text))
 
 
 def _rejected(said: _Detail) -> Rejected:

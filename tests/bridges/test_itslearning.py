@@ -474,6 +474,16 @@ class TestTypes:
         assert site.calls["GetMessageTypes"] == 4
         assert titles(site) == ["More", "Seminar"]
 
+    def test_numbers_may_change_between_the_batch_and_its_single_events(
+        self, site: FakeItslearning, bridge: Remembering
+    ) -> None:
+        site.courses[0].locked_before = MONDAY
+        site.settings.one_for_all = True
+        bridge.calendars()
+        site.faults.append(Fault("renumber", on="AddMessage", after=1))
+        assert errors(bridge.carry_out(COURSE, puts(4, -2))) == [Rejected, Rejected, None, None]
+        assert site.calls["GetMessageTypes"] == 3
+
     def test_a_message_without_the_right_is_denied(self, site: FakeItslearning, bridge: Remembering) -> None:
         site.partners["partner-user"] = Partner("partner-pass", frozenset({fake.CREATE, fake.UPDATE}))
         ref = bridge.create(COURSE, key("a"), at(0))
