@@ -9,16 +9,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, tzinfo
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
 if TYPE_CHECKING:
-    from app.imports.apply import Report
+    from app.imports.report import Report
     from app.parts import Parts
 
 NOTHING_READ = 2
+THREADS = 16
+"""Requests under way at a time: one that waits for an LMS must not keep cached feeds from being served."""
 
 
 @contextmanager
@@ -66,6 +68,7 @@ def serve(host: str | None, port: int | None) -> None:
 
 def _listen(joined: Parts, host: str, port: int) -> None:
     from granian.constants import Interfaces
+    from granian.log import LogLevels
     from granian.server import Server
 
     from app import tokens
@@ -81,7 +84,16 @@ def _listen(joined: Parts, host: str, port: int) -> None:
         os.environ["CALBRIDGE_CONFIG"] = os.path.abspath(path)
     joined.engine.dispose()  # the worker is another process: no connection is carried over
     click.echo(f"calbridge serves http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C stops it)")
-    Server("wsgi:app", address=host, port=port, interface=Interfaces.WSGI, workers=1, blocking_threads=16).serve()
+    Server(
+        "wsgi:app",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        websockets=False,
+        workers=1,
+        blocking_threads=THREADS,
+        log_level=LogLevels.error,
+    ).serve()
 
 
 @main.command("check-config")
@@ -214,7 +226,7 @@ def refresh(slugs: tuple[str, ...]) -> None:
 @click.option("--approve", is_flag=True, help="Carry the plan out even if it looks reckless.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def import_file(
-    file: click.utils.LazyFile,
+    file: BinaryIO,
     calendar: str,
     since: str | None,
     until: str | None,
@@ -344,3 +356,7 @@ def token_revoke(name: str) -> None:
     with told():
         if not tokens.revoke(parts().engine, name):
             raise ValueError(f"there is no token called '{name}'")
+
+
+if __name__ == "__main__":
+    main()

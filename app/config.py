@@ -213,7 +213,8 @@ def example() -> str:
         "",
         *_keys({"zone": _File.model_fields["zone"]}),
     ]
-    for name, section in {"server": Server, "store": Store, "feeds": Feeds, "imports": Imports}.items():
+    sections: dict[str, type[BaseModel]] = {"server": Server, "store": Store, "feeds": Feeds, "imports": Imports}
+    for name, section in sections.items():
         head += ["", f"[{name}]", *_keys(section.model_fields)]
     head += ["", "# One table for each LMS; its name is yours to choose and part of every address: keep it."]
     for bridge in sorted(bridges.REGISTRY):

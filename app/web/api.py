@@ -10,8 +10,8 @@ from app.web.links import links_of
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 
-STATUS = {"held": 202, "left": 202}
-"""Understood, and not all of it done: held waits for a yes, left for another run. Everything else is 200."""
+STATUS = {"held": 202, "left": 202, "failed": 422}
+"""Held waits for a yes, left for another run; failed says that the LMS permits none of it. All else is 200."""
 
 
 REFRESHED = {Did.FAILED: 502, Did.BUSY: 409}

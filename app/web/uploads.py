@@ -76,7 +76,7 @@ def _data(request: Request) -> bytes:
             raise BadUpload("the form has no file: send the calendar as the part called 'file'")
         return file.read()
     if request.mimetype in CALENDAR_TYPES:
-        return request.get_data()
+        return bytes(request.get_data())
     raise BadUpload(
         f"a body of type '{request.mimetype or 'none'}' is not taken: "
         "send text/calendar, or multipart/form-data with a part called 'file'"

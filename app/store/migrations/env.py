@@ -1,6 +1,6 @@
 """Runs the migrations on the connection that `app.store.migrate` hands over."""
 
-from typing import Any
+from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
@@ -8,7 +8,7 @@ from alembic.autogenerate.api import AutogenContext
 from app.store.tables import Instant, metadata
 
 
-def written(kind: str, thing: Any, autogen: AutogenContext) -> str | bool:
+def written(kind: str, thing: Any, autogen: AutogenContext) -> str | Literal[False]:
     """Our Instant as the column that the database has: a migration must not change when our code does."""
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(thing, Instant) else False
 
