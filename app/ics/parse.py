@@ -17,6 +17,8 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}+\s*+(?:;.*)?+", re.DOTALL)
 _QUOTED_HEAD = re.compile(r'((?:[^":]++|"[^"]*+")*+):(.*)', re.DOTALL)
 _PARAMS = re.compile(r'(?:[^;"]|"[^"]*+")++')
 
+_NO_VALUE = re.compile(r"X-[A-Z0-9-]{1,60}|[A-Z-]{1,60};[A-Z-]{1,60}=")
+
 _TOP = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE", "VAVAILABILITY", "VPOLL"})
 _EVENT = ("UID", "SUMMARY", "DESCRIPTION", "LOCATION", "CATEGORIES", "URL", "STATUS", "SEQUENCE", "DTSTAMP")
 _TIMES = ("LAST-MODIFIED", "DTSTART", "DTEND", "DURATION", "RRULE", "EXRULE", "RDATE", "EXDATE", "RECURRENCE-ID")
@@ -55,6 +57,8 @@ class Line(NamedTuple):
     value: str
     at: int
 
+
+_NOTHING = Head(Kind.NONE)
 
 Props = dict[str, list[Line]]
 
@@ -115,7 +119,7 @@ class _Cutter:
         self.parsed = Parsed(source, Component("VCALENDAR", 0))
         self.limits = limits
         self.open: list[Component] = []
-        self.heads: dict[str, Head] = {"": Head(Kind.NONE)}
+        self.heads: dict[str, Head] = {}
         self.tails: list[_Tail] = []
         self.calendars = self.components = 0
 
@@ -124,8 +128,8 @@ class _Cutter:
         props: Props = {}
         last: list[Line] | None = None
         for index, line in enumerate(self.parsed.source.lines):
-            text, _, value = line.partition(":")
-            head = heads.get(text)
+            text, colon, value = line.partition(":")
+            head = heads.get(text) if colon else _NOTHING
             if head is None:
                 head = self.learn(text)
             kind = head.kind
@@ -150,7 +154,7 @@ class _Cutter:
         if text.count('"') % 2:
             head = Head(Kind.QUOTED)
         elif not _NAME.fullmatch(text):
-            return Head(Kind.NONE)
+            return _NOTHING
         else:
             head = _head(text)
         self.heads[text] = head
@@ -168,7 +172,7 @@ class _Cutter:
 
     def continued(self, last: list[Line] | None, line: str, index: int) -> None:
         """A line without a name: the exporter broke a text without folding it (section 3.1)."""
-        if not last or not line.strip():
+        if not last or not line.strip() or _NO_VALUE.match(line):
             return
         head, value, _ = last[-1]
         soft = head.printable and (self.tails[-1].pieces[-1] if self.more(last) else value).endswith("=")

@@ -32,7 +32,8 @@ class Limits:
 
     `bytes`, `components` and `depth` refuse the file; `series` cuts one series and `occurrences` the whole reading,
     each with a problem that is `lost`; an event with more than `dates` RDATEs or EXDATEs is left out. `work` counts
-    the periods of rules that are walked without finding anything to show, over the whole file: it bounds the time, and a rule that exceeds it is left out.
+    the periods of rules that are walked without finding anything to show, over the whole file: it bounds the time,
+    and a rule that exceeds it is left out.
     """
 
     bytes: int = 10 * 1024 * 1024

@@ -68,7 +68,7 @@ def read_basic(text: str) -> Basic:
     size = len(text)
     if size == 8 and text.isascii() and text.isdigit():
         return Basic(datetime.combine(date.fromisoformat(text), time()), True, False)
-    if _MOMENT.fullmatch(text):
+    if _MOMENT.fullmatch(text) and text[9:11] != "24":
         return Basic(_clocked(text), False, size == 16)
     mended, notes = repair.time_text(text)
     if mended == text:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import icalendar
 import pytest
-import recurring_ical_events
+import recurring_ical_events  # type: ignore[import-untyped]
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,7 +82,7 @@ def test_count_counts_what_is_excepted_later() -> None:
     assert len(read(event(DAILY, "EXDATE:20250310T080000Z")).occurrences) == 3
 
 
-# ----------------------------------------------------------------------------------------------- RDATE and several rules
+# ---------------------------------------------------------------------------------------------- RDATE and several rules
 
 
 def test_further_dates_join_the_rule_each_once() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from time import perf_counter
@@ -158,12 +159,9 @@ def test_an_invalid_rule_is_an_error_and_never_something_else(rule: str) -> None
 )
 def test_an_impossible_rule_ends_at_once(rule: str) -> None:
     begun = perf_counter()
-    try:
-        assert (
-            list(instances(parse_rule(rule), datetime(2025, 3, 10, 9), datetime(2025, 3, 10), FAR, Work(10**5))) == []
-        )
-    except TooCostly:
-        pass
+    start = datetime(2025, 3, 10, 9)
+    with suppress(TooCostly):
+        assert list(instances(parse_rule(rule), start, start, FAR, Work(10**5))) == []
     assert perf_counter() - begun < 1
 
 
