@@ -256,6 +256,8 @@ class Schema:
     differences: Sequence[str]
 
 
+_Item = TypeVar("_Item")
+
 Outcome = RemoteRef | BridgeError | None
 Batch = Mapping[str, Event | None]
 """Events by the text of their keys; None for those to delete."""
@@ -665,15 +667,12 @@ def _check_keys(keys: Iterable[str]) -> None:
 def _sorted_out(order: Order) -> tuple[Message, str, Event | None]:
     if isinstance(order, Drop):
         return Message.DELETE, order.ref, None
-    return (
-        (Message.CREATE, str(order.key), order.event) if order.ref is None else (Message.UPDATE, order.ref, order.event)
-    )
+    if order.ref is None:
+        return Message.CREATE, str(order.key), order.event
+    return Message.UPDATE, order.ref, order.event
 
 
-T = TypeVar("T")
-
-
-def _portions(items: Mapping[str, T], size: int) -> Iterator[dict[str, T]]:
+def _portions(items: Mapping[str, _Item], size: int) -> Iterator[dict[str, _Item]]:
     rest = iter(items.items())
     while portion := dict(islice(rest, size)):
         yield portion
@@ -731,9 +730,9 @@ def _undone(message: Message, batch: Batch, result: _Result) -> dict[str, _Detai
     if whole or result.status not in ("finished", "warning"):
         text = whole.text if whole else "; ".join(each.text for each in errors) or f"status '{result.status}'"
         return _all_refused(batch, text)
-    doubtful = () if message is Message.DELETE else ("warning",)
-    remarks = {each.key: each for each in result.details if each.type in doubtful} | {each.key: each for each in errors}
-    done = {each.key for each in result.details if each.type not in ("error", *doubtful)} if errors else set(batch)
+    bad = ("error",) if message is Message.DELETE else ("error", "warning")
+    remarks = {each.key: each for each in result.details if each.type in bad}
+    done = {each.key for each in result.details} if errors else set(batch)
     return {key: remarks.get(key, _Detail(key)) for key in batch if key in remarks or key not in done}
 
 
@@ -833,8 +832,8 @@ def _to_html(text: str, *, links: bool) -> str:
             pieces[1::2] = [f'<a href="{address}">{address}</a>' for address in pieces[1::2]]
         return "".join(pieces)
 
-    paragraphs = text.split("\n\n") if text else []
-    return _clean("".join(f"<p>{'<br>'.join(map(line, each.split(chr(10))))}</p>" for each in paragraphs))
+    paragraphs = (map(line, each.split("\n")) for each in text.split("\n\n") if each)
+    return _clean("".join(f"<p>{'<br>'.join(lines)}</p>" for lines in paragraphs))
 
 
 def _clean(markup: str) -> str:

@@ -356,6 +356,14 @@ class TestAnswers:
         assert errors(bridge.carry_out(COURSE, puts(4))) == [None] * 4
         assert site.calls["GetMessageResult"] == (details == "nil")
 
+    def test_a_remark_is_checked_by_a_reading(self, site: FakeItslearning, bridge: Remembering) -> None:
+        site.settings.put_type = "Warning"
+        refs = bridge.carry_out(COURSE, puts(3))
+        assert refs == [str(key(f"event {n}")) for n in range(3)]
+        assert bridge.update(COURSE, RemoteRef(str(refs[0])), at(9)) == refs[0]
+        assert site.calls["ReadCalendarEvent"] == 2
+        assert site.sent == {fake.CREATE: 1, fake.UPDATE: 1}
+
     def test_errors_that_come_only_with_the_result(self, site: FakeItslearning, bridge: Remembering) -> None:
         site.settings.details = "nil"
         site.courses[0].locked_before = MONDAY

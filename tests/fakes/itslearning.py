@@ -220,6 +220,7 @@ class Settings:
     queued          looks at the queue before a message is worked on; 0: at once
     details         in an answer given at once: `all`, `nil` (only GetMessageResult tells), `one` for a good batch
     forgets         GetMessageResult answers with a fault
+    put_type        the Type of the detail about an event that was created or updated
     error_status    the message's status when events of it were refused
     one_for_all     a batch with a refused event is undone as a whole
     keep_omitted    an update leaves what it does not mention
@@ -235,6 +236,7 @@ class Settings:
     queued: int = 0
     details: str = "all"
     forgets: bool = False
+    put_type: str = "Info"
     error_status: str = "Finished"
     one_for_all: bool = False
     keep_omitted: bool = False
@@ -471,7 +473,7 @@ class FakeItslearning:
         self._next += 1
         self.used.add(name)
         self.events[name] = Stored(self._next, key, user, course, self._members(event))
-        return "Info", key, "Calendar event created."
+        return self.settings.put_type, key, "Calendar event created."
 
     def _update(self, partner: str, key: str, event: dict[str, str]) -> tuple[str, str, str]:
         old = self.events.get((partner, key.casefold()))
@@ -484,7 +486,7 @@ class FakeItslearning:
         self._check_time(old.fields, course)
         kept = old.fields if self.settings.keep_omitted else {}
         self.events[partner, key.casefold()] = Stored(old.id, old.key, user, course, kept | self._members(event))
-        return "Info", key, "Calendar event updated."
+        return self.settings.put_type, key, "Calendar event updated."
 
     def _delete(self, partner: str, key: str, protected: bool) -> tuple[str, str, str]:
         old = self.events.get((partner, key.casefold()))
