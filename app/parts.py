@@ -66,6 +66,7 @@ class Parts:
                 components=config.imports.max_events,
                 occurrences=config.imports.max_occurrences,
             ),
+            changed=self.feeds.expire,
         )
 
     def bridge(self, lms: str) -> Any:

@@ -94,6 +94,12 @@ class Feeds:
         calendars = sorted({feed.calendar for feed in self.list() if feed.enabled})
         return [calendar for calendar in calendars if self._is_due(self._shelf.state(calendar))]
 
+    def expire(self, calendar: CalendarRef) -> None:
+        """The calendar was changed by us: whoever asks for it next reads it anew."""
+        state = self._shelf.state(calendar)
+        if state and not state.failures:
+            self._shelf.book(calendar, self._now())
+
     def snapshot_for_token(self, token: str, slug: str, form: Form) -> Snapshot:
         """The feed that the token opens. Unknown, Disabled, NotReady."""
         return self._snapshot(register.opened_by(self._engine, token, slug), form)

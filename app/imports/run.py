@@ -42,7 +42,8 @@ class Imports:
     """Writes calendar files into LMS calendars. Safe to share between threads; one calendar has one writer at a time.
 
     `open_sink` gives the sink of a connection by its name (CalendarRef.lms); `zone` is the home zone, of floating
-    times and of whole days; `partner` is the first half of every SyncKey, and must not change once events are written.
+    times and of whole days; `partner` is the first half of every SyncKey, and must not change once events are written;
+    `changed` is told of each calendar that a run wrote to.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class Imports:
         guard: Guard,
         partner: str,
         limits: Limits | None = None,
+        changed: Callable[[CalendarRef], None] = lambda calendar: None,
     ) -> None:
         self._engine = engine
+        self._changed = changed
         self._open_sink = open_sink
         self._now = now
         self._zone = zone
@@ -115,6 +118,8 @@ class Imports:
         outcome = replace(self._carry_out(case, progress), run_id=run)
         report = report_to_json(outcome.report) if outcome.report else None
         self._runs.end(run, outcome.state, plan_to_json(outcome.plan), report)
+        if outcome.report and (outcome.report.done or outcome.report.left):
+            self._changed(case.job.calendar)
         return outcome
 
     def _carry_out(self, case: _Case, progress: Progress) -> Outcome:

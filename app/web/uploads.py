@@ -74,7 +74,7 @@ def _data(request: Request) -> bytes:
         file = request.files.get("file")
         if file is None:
             raise BadUpload("the form has no file: send the calendar as the part called 'file'")
-        return file.read()
+        return bytes(file.read())
     if request.mimetype in CALENDAR_TYPES:
         return bytes(request.get_data())
     raise BadUpload(

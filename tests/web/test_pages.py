@@ -60,6 +60,14 @@ def test_a_held_import_can_be_approved_on_the_page(client: FlaskClient) -> None:
     assert "<strong>3</strong> deleted" in upload(client, calendar(EXAM), approve="true")
 
 
+def test_a_feed_shows_an_import_at_once(client: FlaskClient) -> None:
+    before = client.get("/public/anatomy-i.ics").headers["ETag"]
+    upload(client, calendar(LECTURES))
+    answer = client.get("/public/anatomy-i.ics", headers={"If-None-Match": before})
+    assert answer.status_code == 200
+    assert answer.text.count("SUMMARY:Marine biology") == 3
+
+
 def test_a_title_that_is_markup_is_shown_as_text(client: FlaskClient) -> None:
     page = upload(client, calendar("UID:x\nSUMMARY:<script>alert(1)</script>\nDTSTART:20261102T100000Z"))
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
