@@ -9,8 +9,9 @@ What it relies on:
   Message-IDs drop the second one. UID, SEQUENCE and Message-ID come from the SyncKey, never from chance or a clock.
 - All VEVENTs of a REQUEST or CANCEL have one UID (RFC 5546 sections 3.2.2 and 3.2.5); those of a PUBLISH need not.
 - A mailbox cannot be asked. What was sent is remembered in the vault: one small entry per SyncKey, kept for ever, as
-  are the keys: an event that was cancelled comes back under a new one. A message whose answer was lost counts as not
-  sent; it is sent again under its old name, so that nothing is lost and nothing shows twice.
+  are the keys: an event that was cancelled comes back under a new one. A message whose answer was lost is sent again
+  under its old name before anything else is done about it: so nothing is lost, nothing shows twice, and nothing stays
+  behind when the event is gone meanwhile.
 - Mail is accepted or refused by the first relay. A bounce that is sent later goes to `sender` and is not read here.
 
 What we assume of clients, since they differ: a series in UTC with one weekly or daily rule and EXDATEs is taken by
@@ -185,6 +186,18 @@ class Record:
         record = cls(**json.loads(text))
         return replace(record, state=State(record.state))
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody knows if any message about it ever arrived."""
+        return self.state is State.SENDING and not self.known
+
+    @property
+    def when(self) -> When:
+        first, last = _moment(self.start), _moment(self.end)
+        if isinstance(first, datetime) and isinstance(last, datetime):
+            return Timed(first, last)
+        return AllDay(first, last)
+
     def ref(self, key: str) -> RemoteRef:
         uid = "-" if self.uid == key else self.uid
         return RemoteRef(f"{key} {self.sequence} {uid} {self.slot or '-'}")
@@ -321,12 +334,18 @@ class ImipBridge:
         self._one(calendar, Drop(ref))
 
     def find(self, calendar: CalendarRef, key: SyncKey, event: Event) -> Sequence[RemoteRef]:
-        """What was surely sent under this key and not cancelled, from our own memory; costs no call.
+        """What was sent under this key and not cancelled, from our own memory.
 
-        A message whose answer was lost is not found: sending it again is harmless, not sending it may lose it.
+        A message whose answer was lost is sent again, under its old name, and counts as found when it is taken: no
+        other question can be put to a mailbox, and what was never taken for sure could never be taken back.
         """
-        record = self._recall(calendar, str(key))
-        return [record.ref(str(key))] if record and record.known and record.state is not State.CANCELLED else []
+        name = str(key)
+        with self._vault.alone(self._drawer(calendar)):
+            record = self._recall(calendar, name)
+            if record and record.is_open:
+                self._send_again(calendar, name, record, event)
+                record = self._recall(calendar, name)
+        return [record.ref(name)] if record and record.known and record.state is not State.CANCELLED else []
 
     def carry_out(self, calendar: CalendarRef, orders: Sequence[Order]) -> Sequence[RemoteRef | BridgeError | None]:
         """Send the messages for all orders over one connection; where the server is away, the rest is not tried."""
@@ -394,6 +413,27 @@ class ImipBridge:
         record = replace(latest, sequence=latest.sequence + 1, state=State.CANCELLING)
         return Line(order, key, before, record, None)
 
+    def _send_again(self, calendar: CalendarRef, key: str, record: Record, event: Event) -> None:
+        """A message that may be lost, with all the dates of its series. A refusal leaves it as it is."""
+        line = self._new(0, key, record, event)
+        if line.after != record:
+            lines = [line]
+        else:
+            lines = [
+                Line(order, each, sibling, sibling, replace(event, when=sibling.when))
+                for order, (each, sibling) in enumerate(self._siblings(calendar, key, record).items())
+            ]
+        for outcome in self._posted(calendar, lines).values():
+            if isinstance(outcome, (Transient, Denied)):
+                raise outcome
+
+    def _siblings(self, calendar: CalendarRef, key: str, record: Record) -> dict[str, Record]:
+        """All dates of a series, if its first message may be lost as a whole; else the one event."""
+        roll = self._vault.get(self._drawer(calendar, record.uid)) if record.slot else None
+        records = {each: self._recall(calendar, each) for each in json.loads(roll)} if roll else {}
+        lost = {each: other for each, other in records.items() if other and other.is_open and not other.sequence}
+        return lost if record.size == len(lost) else {key: record}
+
     # What shares a message
 
     def _letters(self, calendar: CalendarRef, lines: Sequence[Line]) -> Iterator[Letter]:
@@ -438,6 +478,10 @@ class ImipBridge:
             relay.connect()
         except BridgeError as error:
             return error
+        if letter.whole:
+            self._vault.put(
+                self._drawer(calendar, letter.lines[0].after.uid), json.dumps([line.key for line in letter.lines])
+            )
         self._remember(calendar, {line.key: line.after for line in letter.lines})
         try:
             self._tools.meter.spent()
@@ -492,7 +536,7 @@ class ImipBridge:
         message["Date"] = format_datetime(self._tools.now())
         message["Message-ID"] = f"<{letter.name}@{domain}>"
         message["Auto-Submitted"] = "auto-generated"
-        parts = [self._described(letter, line) for line in letter.lines]
+        parts = [self._told(line) for line in letter.lines]
         message.set_content("\n\n".join("\n".join(part) for part in parts), cte="base64")
         message.add_alternative(_page(parts), subtype="html", cte="base64")
         body = self._calendar(calendar, letter).to_ical()
@@ -502,10 +546,10 @@ class ImipBridge:
             message.add_attachment(body, maintype="application", subtype="ics", filename="invite.ics")
         return message
 
-    def _described(self, letter: Letter, line: Line) -> list[str]:
+    def _told(self, line: Line) -> list[str]:
         """An event as lines of text for people."""
         record, event = line.after, line.event
-        when = _shown(_when(record.start, record.end), self._zone) if record.start else ""
+        when = _shown(record.when, self._zone) if record.start else ""
         title = record.title if event else f"Cancelled: {record.title}".removesuffix(": ")
         more = [event.place, event.text, event.url] if event else []
         return [part for part in (title, when, *more) if part]
@@ -842,13 +886,6 @@ def _basic(moment: datetime | date) -> str:
 def _moment(text: str) -> datetime | date:
     """The inverse of _basic()."""
     return datetime.fromisoformat(text) if "T" in text else date.fromisoformat(text)
-
-
-def _when(start: str, end: str) -> When:
-    first, last = _moment(start), _moment(end)
-    if isinstance(first, datetime) and isinstance(last, datetime):
-        return Timed(first, last)
-    return AllDay(first, last)
 
 
 def _said(answer: bytes | str) -> str:

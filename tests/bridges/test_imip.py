@@ -435,16 +435,51 @@ class TestLostAnswers:
         with pytest.raises(Transient):
             deed()
 
-    def test_a_create_is_sent_again_under_its_old_name(self, relay: FakeRelay, bridge: ReadableImip) -> None:
+    @pytest.mark.parametrize("looks", [True, False])
+    def test_a_create_is_sent_again_under_its_old_name(
+        self, relay: FakeRelay, bridge: ReadableImip, looks: bool
+    ) -> None:
         event, relay.lost = bridge.fit(at(0)), 1
         self.lose(lambda: bridge.create(ANN, key("a"), event))
-        assert bridge.find(ANN, key("a"), event) == []
-        ref = bridge.create(ANN, key("a"), event)
+        if looks:
+            ref = bridge.find(ANN, key("a"), event)[0]
+            assert bridge.find(ANN, key("a"), event) == [ref]
+        else:
+            ref = bridge.create(ANN, key("a"), event)
         one, two = relay.mail_to(ANN.id)
         assert one["Message-ID"] == two["Message-ID"]
         assert [each.ref for each in bridge.read(ANN, AROUND)] == [ref]
         with pytest.raises(KeyTaken):
             bridge.create(ANN, key("a"), event)
+
+    def test_looking_fails_as_sending_does(self, relay: FakeRelay, bridge: ReadableImip) -> None:
+        event, relay.lost = bridge.fit(at(0)), 2
+        self.lose(lambda: bridge.create(ANN, key("a"), event))
+        self.lose(lambda: bridge.find(ANN, key("a"), event))
+        relay.says = {"DATA": "554 5.6.0 Spam"}
+        assert bridge.find(ANN, key("a"), event) == []
+        relay.says = {}
+        assert [each.ref for each in bridge.read(ANN, AROUND)] == bridge.find(ANN, key("a"), event)
+        assert len({each["Message-ID"] for each in relay.mail_to(ANN.id)}) == 1
+
+    def test_looking_for_something_else_sends_that(self, relay: FakeRelay, bridge: ReadableImip) -> None:
+        relay.lost = 1
+        self.lose(lambda: bridge.create(ANN, key("a"), bridge.fit(at(0))))
+        (ref,) = bridge.find(ANN, key("a"), bridge.fit(at(3)))
+        assert [(each.ref, each.event) for each in bridge.read(ANN, AROUND)] == [(ref, bridge.fit(at(3)))]
+
+    @pytest.mark.parametrize("landed", [True, False])
+    def test_a_series_is_looked_for_with_one_message(
+        self, relay: FakeRelay, bridge: ReadableImip, landed: bool
+    ) -> None:
+        orders = puts(bridge, weekly(6)[1:])
+        relay.lost, relay.unheard = (1, 0) if landed else (0, 1)
+        bridge.carry_out(ANN, orders)
+        found = [bridge.find(ANN, order.key, order.event)[0] for order in orders]
+        assert len(relay.received) == (2 if landed else 1)
+        assert shown(bridge) == [order.event for order in orders]
+        bridge.delete(ANN, found[0])
+        assert shown(bridge) == [order.event for order in orders[1:]]
 
     def test_what_changed_meanwhile_has_the_next_number(self, relay: FakeRelay, bridge: ReadableImip) -> None:
         relay.lost = 1
