@@ -33,12 +33,10 @@ import html
 import logging
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from enum import IntEnum
+from datetime import date, timedelta
 from html.parser import HTMLParser
-from itertools import count
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -61,18 +59,39 @@ from bridges.model import (
     Timed,
     When,
     Window,
-    instant,
 )
-from bridges.valence import Client, Credits, IdKey, OneTimeRefresh, ValenceHttp, Version, Versions
+from bridges.valence import (
+    DAY,
+    FIRST_YEAR,
+    LAST_YEAR,
+    WEEK,
+    Block,
+    Client,
+    Credits,
+    IdKey,
+    OneTimeRefresh,
+    Recurrence,
+    ValenceHttp,
+    Version,
+    Versions,
+    floored,
+    id_of,
+    is_series,
+    is_visible,
+    moved,
+    on_day,
+    span_of,
+    when_of,
+    wire,
+    wire_day,
+)
 
 TESTED = {"le": Version(1, 97), "lp": Version(1, 63)}
 TELLS_OCCURRENCES = Version(1, 94)
 UNITS_PER_CALL = 100
 UNTITLED = "(untitled)"
 ME = "me"
-DAY = timedelta(days=1)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 EVENT_TYPES = {
     1: "Reminder",
     2: "AvailabilityStarts",
@@ -83,9 +102,6 @@ EVENT_TYPES = {
 }
 
 log = logging.getLogger(__name__)
-
-Block = Mapping[str, Any]
-"""EventDataInfo as the API gives it."""
 
 
 class BrightspaceSettings(BaseModel):
@@ -224,7 +240,7 @@ class Place:
 
     def holds(self, block: Block) -> bool:
         """Whether the event stands here: a group's events are in that group's calendar and in no other."""
-        return (_id(block.get("OrgUnitId")), _id(block.get("GroupId"))) == (self.unit, self.group)
+        return (id_of(block.get("OrgUnitId")), id_of(block.get("GroupId"))) == (self.unit, self.group)
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,14 +291,14 @@ class BrightspaceBridge:
             yield Calendar(CalendarRef(self._name, Kind.INSTITUTION), "Institution", writable=True)
         yield Calendar(CalendarRef(self._name, Kind.PERSON, ME), "My calendar")
         for unit in self._courses(ME):
-            id = _id(unit.get("Id"))
+            id = id_of(unit.get("Id"))
             yield Calendar(self._course(id), _line(unit.get("Name")) or id, writable=True)
 
     def calendars_of(self, person: str) -> list[CalendarRef]:
         """The courses a user (by id, or `me`) is enrolled in; which groups' calendars are theirs is not told."""
-        if person != ME and not _id(person):
+        if person != ME and not id_of(person):
             raise Gone(f"'{person}' is no user id of Brightspace: those are numbers.")
-        return [self._course(_id(unit.get("Id"))) for unit in self._courses(person)]
+        return [self._course(id_of(unit.get("Id"))) for unit in self._courses(person)]
 
     def read(self, calendar: CalendarRef, window: Window) -> list[Found]:
         """What overlaps the window and is not hidden now. One listing, and one of occurrences from LE 1.94 on.
@@ -339,7 +355,7 @@ class BrightspaceBridge:
             raise Rejected(
                 f"{self._http.host} has no org unit {place.unit}, or could not read the event.", raw=error.raw
             ) from error
-        id = _id(answer.get("CalendarEventId")) if isinstance(answer, dict) else ""
+        id = id_of(answer.get("CalendarEventId")) if isinstance(answer, dict) else ""
         if not id:
             raise Transient(f"{self._http.host} answered without an id.", raw=repr(answer)[:1000])
         return RemoteRef(id)
@@ -367,7 +383,7 @@ class BrightspaceBridge:
     def find(self, calendar: CalendarRef, key: SyncKey, event: Event) -> list[RemoteRef]:
         """By value: the writable events around the event's time that are equal to it, hidden ones too; one listing."""
         place = self._place(calendar)
-        start, end = _span(event.when, self._zone)
+        start, end = span_of(event.when, self._zone)
         around = Window(start, max(end, start + DAY))
         blocks = self._listed(*self._units_listing([place.unit]), self._times(around, before=DAY))
         happenings = (each for each in self._plainly(blocks, around) if place.holds(each.block) and not each.slot)
@@ -375,15 +391,14 @@ class BrightspaceBridge:
         return sorted(each.ref for each in found if each.writable and each.event == event)
 
     def _fit_when(self, when: When) -> When:
+        if not FIRST_YEAR <= when.start.year <= when.end.year <= LAST_YEAR:
+            raise Rejected("The time lies outside of the years that a calendar can hold.")
         if isinstance(when, AllDay):
             return when
         if when.floating:
             raise Rejected("The time has no zone; Brightspace holds nothing but instants and days.")
-        try:
-            start, end = _floored(when.start), _floored(when.end)
-            return Timed(start, end if end > start else start + timedelta(minutes=self._settings.deadline_minutes))
-        except OverflowError:
-            raise Rejected("The time lies outside of the years that a calendar can hold.") from None
+        start, end = floored(when.start), floored(when.end)
+        return Timed(start, end if end > start else start + timedelta(minutes=self._settings.deadline_minutes))
 
     def _course(self, id: str) -> CalendarRef:
         return CalendarRef(self._name, Kind.COURSE, id)
@@ -407,7 +422,7 @@ class BrightspaceBridge:
             raise Rejected("This date belongs to an activity: it is moved there, not in the calendar.")
         if part:
             raise Rejected("This is one occurrence of a series, and Brightspace changes a series as a whole.")
-        if not _id(id):
+        if not id_of(id):
             raise Rejected(f"'{ref}' is no event of Brightspace.")
         return self._le(f"{self._place(calendar).unit}/calendar/event/{id}")
 
@@ -428,7 +443,7 @@ class BrightspaceBridge:
         path = f"/d2l/api/lp/{self._versions['lp']}/enrollments/{whose}"
         for enrolment in self._http.listed(path, query):
             unit = enrolment.get("OrgUnit")
-            if isinstance(unit, dict) and _id(unit.get("Id")) and _is_of_type(unit, self._settings.course_type):
+            if isinstance(unit, dict) and id_of(unit.get("Id")) and _is_of_type(unit, self._settings.course_type):
                 yield unit
 
     def _of(self, units: Sequence[str], window: Window) -> Iterator[Happening]:
@@ -442,10 +457,10 @@ class BrightspaceBridge:
 
     def _persons(self, person: str, window: Window) -> Iterator[Happening]:
         happenings = self._mine(window) if person == ME else self._users(person, window)
-        return (each for each in happenings if not _id(each.block.get("GroupId")))
+        return (each for each in happenings if not id_of(each.block.get("GroupId")))
 
     def _mine(self, window: Window) -> Iterator[Happening]:
-        for some in _hundreds([_id(unit.get("Id")) for unit in self._courses(ME)]):
+        for some in _hundreds([id_of(unit.get("Id")) for unit in self._courses(ME)]):
             query: Query = {"orgUnitIdsCSV": ",".join(some)}
             listing = ("calendar/events/myEvents/", query)
             yield from self._gathered(listing, [("calendar/events/myEventsWithOccurrences/", query)], window)
@@ -453,14 +468,14 @@ class BrightspaceBridge:
     def _users(self, person: str, window: Window) -> Iterator[Happening]:
         """Another person's events in the organisation; no listing tells their occurrences, so each series is asked."""
         organisation = self._place(CalendarRef(self._name, Kind.INSTITUTION)).unit
-        if not _id(person):
+        if not id_of(person):
             raise Denied(f"'{person}' is no user id: write person/me or person/30121.")
         times = self._times(window, before=timedelta(days=self._settings.series_days))
         blocks = list(self._listed(f"{organisation}/calendar/events/user/", {"userId": person}, times))
-        series = [block for block in blocks if _is_series(block)] if self._is_told else []
+        series = [block for block in blocks if is_series(block)] if self._is_told else []
         yield from self._plainly((block for block in blocks if block not in series), window)
         for block in series:
-            unit, id = _id(block.get("OrgUnitId")), _id(block.get("CalendarEventId"))
+            unit, id = id_of(block.get("OrgUnitId")), id_of(block.get("CalendarEventId"))
             yield from self._told([self._http.get(self._le(f"{unit}/calendar/event/{id}/occurrences"))])
 
     def _gathered(
@@ -474,14 +489,14 @@ class BrightspaceBridge:
         times = self._times(window, before=timedelta(days=self._settings.lookback_days))
         if not self._settings.occurrences_hold_all:
             blocks = self._listed(*listing, times)
-            yield from self._plainly((block for block in blocks if not _is_series(block)), window)
+            yield from self._plainly((block for block in blocks if not is_series(block)), window)
         for path, query in occurrences:
             yield from self._told(self._listed(path, query, times))
 
     def _times(self, window: Window, *, before: timedelta) -> dict[str, str]:
         """The window with time around it: days may be laid out in another zone, long events begin before it."""
-        since, until = _moved(window.start, -max(before, DAY)), _moved(window.end, DAY)
-        return {"startDateTime": _wire(since), "endDateTime": _wire(until)}
+        since, until = moved(window.start, -max(before, DAY)), moved(window.end, DAY)
+        return {"startDateTime": wire(since), "endDateTime": wire(until)}
 
     def _listed(self, path: str, query: Query, times: Query) -> Iterator[Block]:
         try:
@@ -494,10 +509,10 @@ class BrightspaceBridge:
     def _plainly(self, blocks: Iterable[Block], window: Window) -> Iterator[Happening]:
         """Events as they are listed; series are expanded here."""
         for block in blocks:
-            when = _when(block)
+            when = when_of(block)
             if when is None:
                 log.warning("left out a Brightspace event without a time: %s", block.get("CalendarEventId"))
-            elif not _is_series(block):
+            elif not is_series(block):
                 yield Happening(block, when)
             else:
                 yield from self._expanded(block, when, window)
@@ -506,12 +521,12 @@ class BrightspaceBridge:
         """EventWithOccurrencesInfo blocks as the site expanded them."""
         for entry in entries:
             match entry:
-                case {"EventDataInfo": dict(block), "Occurrences": list(occurrences)} if _is_series(block):
+                case {"EventDataInfo": dict(block), "Occurrences": list(occurrences)} if is_series(block):
                     for each in occurrences:
-                        slot, when = _id(each.get("RecurrenceId")), _when(each)
+                        slot, when = id_of(each.get("RecurrenceId")), when_of(each)
                         if slot and when is not None:
                             yield Happening(block, when, slot)
-                case {"EventDataInfo": dict(block)} if not _is_series(block) and (when := _when(block)) is not None:
+                case {"EventDataInfo": dict(block)} if not is_series(block) and (when := when_of(block)) is not None:
                     yield Happening(block, when)
                 case _:
                     raise Transient(f"{self._http.host} sent something else than occurrences.", raw=repr(entry)[:1000])
@@ -522,13 +537,14 @@ class BrightspaceBridge:
             log.warning("a Brightspace series without a rule counts once: %s", block.get("CalendarEventId"))
             yield Happening(block, first, "first")
             return
-        start, end = _span(first, self._zone)
-        since = _moved(window.start, start - end - DAY).astimezone(self._zone).date()
-        until = _moved(window.end, DAY).astimezone(self._zone).date()
+        start, end = span_of(first, self._zone)
+        since = moved(window.start, start - end - DAY).astimezone(self._zone).date()
+        until = moved(window.end, DAY).astimezone(self._zone).date()
         began = first.start if isinstance(first, AllDay) else start.astimezone(self._zone).date()
+        until = min(until, date(LAST_YEAR, 12, 31))
         for day in rule.dates(began, since, until, WEEK.index(self._settings.week_start)):
-            when = _on(first, day, self._zone)
-            if rule.until is not None and _span(when, self._zone)[0] > rule.until:
+            when = on_day(first, day, self._zone)
+            if rule.until is not None and span_of(when, self._zone)[0] > rule.until:
                 return
             yield Happening(block, when, f"{day.year:04}{day:%m%d}")
 
@@ -545,11 +561,11 @@ class BrightspaceBridge:
         return sorted(found.values(), key=lambda each: (window.span(each.event.when)[0], each.ref))
 
     def _is_shown(self, block: Block) -> bool:
-        when = _when(block)
-        return when is None or _is_visible(block, _span(when, self._zone), self._now())
+        when = when_of(block)
+        return when is None or is_visible(block, span_of(when, self._zone), self._now())
 
     def _value(self, happening: Happening, *, writable: bool) -> Found:
-        block, id = happening.block, _id(happening.block.get("CalendarEventId"))
+        block, id = happening.block, id_of(happening.block.get("CalendarEventId"))
         entity = block.get("AssociatedEntity")
         associated = block.get("IsAssociatedWithEntity") is True or bool(entity)
         parts = [id, happening.slot, "activity" if associated else ""]
@@ -584,126 +600,13 @@ def _sign_in(name: str, settings: BrightspaceSettings, tools: Tools) -> Auth:
     return OneTimeRefresh(client, f"brightspace/{name}", tools, settings.limits, early=early)
 
 
-class Repeat(IntEnum):
-    """REPEAT_T of those that do repeat."""
-
-    DAILY = 2
-    WEEKLY = 3
-    MONTHLY = 4
-    YEARLY = 5
-
-
-_LONGEST = {Repeat.DAILY: 1, Repeat.WEEKLY: 7, Repeat.MONTHLY: 31, Repeat.YEARLY: 366}
-"""Days that a period has at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recurrence:
-    """RecurrenceInfo: `weekdays` counts from Monday as 0; after the instant `until` nothing recurs."""
-
-    repeat: Repeat
-    every: int
-    weekdays: tuple[int, ...]
-    until: datetime | None
-
-    @classmethod
-    def parse(cls, info: Any) -> Self | None:
-        match info:
-            case {"RepeatType": 2 | 3 | 4 | 5 as repeat, "RepeatEvery": int(every)} if every >= 1:
-                ticked = info.get("RepeatOnInfo")
-                ticked = ticked if isinstance(ticked, dict) else {}
-                weekdays = tuple(number for number, name in enumerate(WEEK) if ticked.get(name.title()) is True)
-                return cls(Repeat(repeat), every, weekdays, _moment(info.get("RepeatUntilDate")))
-        return None
-
-    def dates(self, first: date, since: date, until: date, week_start: int) -> Iterator[date]:
-        """The days of the series that began on `first`, from about `since` to `until`."""
-        skipped = max(0, (since - first).days // (_LONGEST[self.repeat] * self.every) - 1)
-        try:
-            for number in count(skipped):
-                begins, days = self._period(first, number * self.every, week_start)
-                if begins > until:
-                    return
-                yield from (day for day in days if first <= day <= until)
-        except (OverflowError, ValueError):
-            return
-
-    def _period(self, first: date, steps: int, week_start: int) -> tuple[date, list[date]]:
-        """The beginning of the day, week, month or year so many steps after the first one, and the days in it."""
-        match self.repeat:
-            case Repeat.DAILY:
-                day = first + steps * DAY
-                return day, [day]
-            case Repeat.WEEKLY:
-                begins = first + (7 * steps - (first.weekday() - week_start) % 7) * DAY
-                ticked = self.weekdays or (first.weekday(),)
-                return begins, sorted(begins + (number - week_start) % 7 * DAY for number in ticked)
-            case Repeat.MONTHLY:
-                year, month = divmod(first.year * 12 + first.month - 1 + steps, 12)
-                return date(year, month + 1, 1), _existing(year, month + 1, first.day)
-            case Repeat.YEARLY:
-                year = first.year + steps
-                return date(year, 1, 1), _existing(year, first.month, first.day)
-
-
-def _existing(year: int, month: int, day: int) -> list[date]:
-    try:
-        return [date(year, month, day)]
-    except ValueError:
-        return []
-
-
-def _on(first: When, day: date, zone: ZoneInfo) -> When:
-    """The same on another day, at its wall-clock time and as long; a time that the clocks skip moves on with them."""
-    if isinstance(first, AllDay):
-        return AllDay(day, day + (first.end - first.start))
-    start = datetime.combine(day, first.start.astimezone(zone).time(), zone).astimezone(UTC)
-    return Timed(start, start + (instant(first.end) - instant(first.start)))
-
-
-def _span(when: When, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Two UTC instants; days begin at midnight of the zone."""
-    if isinstance(when, AllDay):
-        start, end = (datetime.combine(day, time(), zone) for day in (when.start, when.end))
-        return start.astimezone(UTC), end.astimezone(UTC)
-    return instant(when.start), instant(when.end)
-
-
-_UNITS = {1: timedelta(days=1), 2: timedelta(hours=1), 3: timedelta(minutes=1)}
-
-
-def _is_visible(block: Block, span: tuple[datetime, datetime], now: datetime) -> bool:
-    """VISIBILITY_T at this moment; what we cannot read is hidden, for a feed shows it to everyone."""
-    info = block.get("VisibilityRestrictions")
-    if not isinstance(info, dict):
-        return block.get("HasVisibilityRestrictions") is not True
-    start, end = _moment(info.get("StartDate")), _moment(info.get("EndDate"))
-    try:
-        match info:
-            case {"Type": 1}:
-                return True
-            case {"Type": 2, "Range": int(range), "HiddenRangeUnitType": 1 | 2 | 3 as unit}:
-                return now >= (start or span[0]) - range * _UNITS[unit]
-            case {"Type": 3, "Range": int(range), "HiddenRangeUnitType": 1 | 2 | 3 as unit}:
-                return now < (end or span[1]) + range * _UNITS[unit]
-            case {"Type": 4} if start and end:
-                return start <= now < end
-    except OverflowError:
-        return False
-    return False
-
-
-def _is_series(block: Block) -> bool:
-    return block.get("IsRecurring") is True or Recurrence.parse(block.get("RecurrenceInfo")) is not None
-
-
 def _is_of_type(unit: Block, type: int) -> bool:
     stated = unit.get("Type")
-    return isinstance(stated, dict) and _id(stated.get("Id")) == str(type)
+    return isinstance(stated, dict) and id_of(stated.get("Id")) == str(type)
 
 
 def _named(block: Block) -> bool:
-    named = bool(_id(block.get("CalendarEventId")))
+    named = bool(id_of(block.get("CalendarEventId")))
     if not named:
         log.warning("left out a Brightspace event without an id")
     return named
@@ -713,7 +616,7 @@ def _kind(block: Block) -> str:
     """What a date of an activity is: its EventType where the version has one, else the activity (`Dropbox`, `Quiz`)."""
     entity = block.get("AssociatedEntity")
     activity = entity.get("AssociatedEntityType") if isinstance(entity, dict) else None
-    event_type = EVENT_TYPES.get(int(_id(block.get("EventType")) or 0))
+    event_type = EVENT_TYPES.get(int(id_of(block.get("EventType")) or 0))
     return event_type or (activity.rpartition(".")[2] if isinstance(activity, str) else "") or "Activity"
 
 
@@ -721,9 +624,9 @@ def _data(event: Event, place: Place) -> dict[str, Any]:
     """EventData of a fitted event: every member, the empty ones too."""
     times: dict[str, str | None] = dict.fromkeys(("StartDateTime", "EndDateTime", "StartDay", "EndDay"))
     if isinstance(event.when, AllDay):
-        times |= {"StartDay": _wire_day(event.when.start), "EndDay": _wire_day(event.when.end)}
+        times |= {"StartDay": wire_day(event.when.start), "EndDay": wire_day(event.when.end)}
     else:
-        times |= {"StartDateTime": _wire(event.when.start), "EndDateTime": _wire(event.when.end)}
+        times |= {"StartDateTime": wire(event.when.start), "EndDateTime": wire(event.when.end)}
     return {
         "Title": event.title,
         "Description": html_of(event.text),
@@ -743,67 +646,8 @@ def _data(event: Event, place: Place) -> dict[str, Any]:
     }
 
 
-def _when(block: Block) -> When | None:
-    """The time of an event or an occurrence, mended where it ends before it starts; None if there is none."""
-    first, start = _day(block.get("StartDay")), _moment(block.get("StartDateTime"))
-    try:
-        if first is not None and (start is None or block.get("IsAllDayEvent") is True):
-            return AllDay(first, max(_day(block.get("EndDay")) or first, first + DAY))
-    except OverflowError:
-        return None
-    end = _moment(block.get("EndDateTime")) or start
-    return Timed(start, max(start, end)) if start and end else None
-
-
-def _id(value: Any) -> str:
-    """An id as text, whether it came as a number or as one in quotes; "" for anything else."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return str(value)
-    return value if isinstance(value, str) and value.isascii() and value.isdecimal() else ""
-
-
 def _hundreds(units: Sequence[str]) -> Iterator[Sequence[str]]:
     return (units[at : at + UNITS_PER_CALL] for at in range(0, len(units), UNITS_PER_CALL))
-
-
-def _floored(moment: datetime) -> datetime:
-    """The UTC instant without what is finer than a millisecond."""
-    moment = instant(moment)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
-def _moved(moment: datetime, by: timedelta) -> datetime:
-    try:
-        return _floored(moment + by)
-    except OverflowError:
-        return _floored(moment)
-
-
-def _wire(moment: datetime) -> str:
-    return _floored(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _wire_day(day: date) -> str:
-    return f"{day.isoformat()}T00:00:00.000"
-
-
-def _moment(text: Any) -> datetime | None:
-    """A UTCDateTime, with or without milliseconds; None for anything else."""
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return _floored(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        return None
-
-
-def _day(text: Any) -> date | None:
-    """The day of a LocalDateTime, whatever its time says."""
-    try:
-        return date.fromisoformat(text[:10]) if isinstance(text, str) else None
-    except ValueError:
-        return None
 
 
 def html_of(text: str) -> str:

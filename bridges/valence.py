@@ -1,10 +1,11 @@
-"""Valence, the web API of D2L, below the calendar: its two ways to sign in, its versions, pages, credits and words.
+"""Valence, the web API of D2L, below its calendar routes: signing in, versions, pages, credits, and forms of time.
 
 - OAuth 2.0: an access token lives an hour. A refresh token works once; using one twice kills all that came of it.
 - ID-Key: each call is signed in its query by two keys over method, path and time. A clock that is off is told so.
 - A listing comes as a PagedResultSet (bookmarks) or an ObjectListPage (the next page's URL). A page may be empty and
   still have a next one.
 - A minute has so many credits and a call costs ten of them; the meter is told in calls.
+- A series is a rule without exceptions; whether an event may be seen depends on the moment of asking.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from enum import IntEnum
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from bridges.contract import Quota
 from bridges.errors import BridgeError, Denied, Rejected, Transient
 from bridges.http import Answer, Auth, Limits, LmsHttp, Query
+from bridges.model import AllDay, Timed, When, instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from zoneinfo import ZoneInfo
 
     import requests
 
@@ -34,8 +39,17 @@ if TYPE_CHECKING:
 
 _CLOCK = re.compile(r"(?i)timestamp out of range[^\d]{0,20}(\d{9,12})")
 _SIGNATURE = ("x_a", "x_b", "x_c", "x_d", "x_t")
+FIRST_YEAR, LAST_YEAR = 2, 9998
+"""Years at whose borders no zone and no day more leads out of the calendar."""
+DAY = timedelta(days=1)
+YEAR = timedelta(days=366)
+WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 DRIFT = 30
 """Seconds: a signature made with the present clock is younger, so a refusal of it is no matter of clocks."""
+
+
+Block = Mapping[str, Any]
+"""EventDataInfo, OccurrenceInfo or OrgUnit, as the API gives it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +176,7 @@ class IdKey:
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Add the signature to the query; the one that a `Next` link may have kept is taken away."""
-        url, moment = urlsplit(request.url or ""), self._moment()
+        url, moment = urlsplit(request.url or ""), self._unix_time()
         base = signature_base(request.method or "", url.path, moment)
         query = [(name, value) for name, value in parse_qsl(url.query, True) if name not in _SIGNATURE]
         (app_id, app_key), (user_id, user_key) = self._app, self._user
@@ -174,13 +188,13 @@ class IdKey:
     def renew(self, request: requests.PreparedRequest) -> bool:
         """Whether the clock was set since this request was signed."""
         signed = dict(parse_qsl(urlsplit(request.url or "").query)).get("x_t", "0")
-        return abs(int(signed) - self._moment()) > DRIFT
+        return abs(int(signed) - self._unix_time()) > DRIFT
 
     def set_clock(self, moment: int) -> None:
         """From now on count from the site's own time, in Unix seconds."""
         self._skew = moment - int(self._now().timestamp())
 
-    def _moment(self) -> int:
+    def _unix_time(self) -> int:
         return int(self._now().timestamp()) + self._skew
 
 
@@ -345,3 +359,180 @@ class Versions:
         if not supported:
             raise Transient(f"{self._http.host} does not say which versions of its API it speaks.", raw=repr(answer))
         return supported
+
+
+class Repeat(IntEnum):
+    """REPEAT_T of those that do repeat."""
+
+    DAILY = 2
+    WEEKLY = 3
+    MONTHLY = 4
+    YEARLY = 5
+
+
+_LONGEST = {Repeat.DAILY: 1, Repeat.WEEKLY: 7, Repeat.MONTHLY: 31, Repeat.YEARLY: 366}
+"""Days that a period has at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """RecurrenceInfo: `weekdays` counts from Monday as 0; after the instant `until` nothing recurs."""
+
+    repeat: Repeat
+    every: int
+    weekdays: tuple[int, ...]
+    until: datetime | None
+
+    @classmethod
+    def parse(cls, info: Any) -> Self | None:
+        match info:
+            case {"RepeatType": 2 | 3 | 4 | 5 as repeat, "RepeatEvery": int(every)} if every >= 1:
+                ticked = info.get("RepeatOnInfo")
+                ticked = ticked if isinstance(ticked, dict) else {}
+                weekdays = tuple(number for number, name in enumerate(WEEK) if ticked.get(name.title()) is True)
+                return cls(Repeat(repeat), every, weekdays, moment_of(info.get("RepeatUntilDate")))
+        return None
+
+    def dates(self, first: date, since: date, until: date, week_start: int) -> Iterator[date]:
+        """The days of the series that began on `first`, from about `since` to `until`."""
+        skipped = max(0, (since - first).days // (_LONGEST[self.repeat] * self.every) - 1)
+        try:
+            for number in count(skipped):
+                begins, days = self._period(first, number * self.every, week_start)
+                if begins > until:
+                    return
+                yield from (day for day in days if first <= day <= until)
+        except (OverflowError, ValueError):
+            return
+
+    def _period(self, first: date, steps: int, week_start: int) -> tuple[date, list[date]]:
+        """The beginning of the day, week, month or year so many steps after the first one, and the days in it."""
+        match self.repeat:
+            case Repeat.DAILY:
+                day = first + steps * DAY
+                return day, [day]
+            case Repeat.WEEKLY:
+                begins = first + (7 * steps - (first.weekday() - week_start) % 7) * DAY
+                ticked = self.weekdays or (first.weekday(),)
+                return begins, sorted(begins + (number - week_start) % 7 * DAY for number in ticked)
+            case Repeat.MONTHLY:
+                year, month = divmod(first.year * 12 + first.month - 1 + steps, 12)
+                return date(year, month + 1, 1), _existing(year, month + 1, first.day)
+            case Repeat.YEARLY:
+                year = first.year + steps
+                return date(year, 1, 1), _existing(year, first.month, first.day)
+
+
+def _existing(year: int, month: int, day: int) -> list[date]:
+    try:
+        return [date(year, month, day)]
+    except ValueError:
+        return []
+
+
+def on_day(first: When, day: date, zone: ZoneInfo) -> When:
+    """The same on another day, at its wall-clock time and as long, up to a year; a skipped time moves on an hour."""
+    if isinstance(first, AllDay):
+        return AllDay(day, day + min(first.end - first.start, YEAR))
+    start = datetime.combine(day, first.start.astimezone(zone).time(), zone).astimezone(UTC)
+    return Timed(start, start + min(instant(first.end) - instant(first.start), YEAR))
+
+
+def span_of(when: When, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Two UTC instants; days begin at midnight of the zone."""
+    if isinstance(when, AllDay):
+        start, end = (datetime.combine(day, time(), zone) for day in (when.start, when.end))
+        return start.astimezone(UTC), end.astimezone(UTC)
+    return instant(when.start), instant(when.end)
+
+
+_UNITS = {1: timedelta(days=1), 2: timedelta(hours=1), 3: timedelta(minutes=1)}
+
+
+def is_visible(block: Block, span: tuple[datetime, datetime], now: datetime) -> bool:
+    """VISIBILITY_T at this moment; what we cannot read is hidden, for a feed shows it to everyone."""
+    info = block.get("VisibilityRestrictions")
+    if not isinstance(info, dict):
+        return block.get("HasVisibilityRestrictions") is not True
+    start, end = moment_of(info.get("StartDate")), moment_of(info.get("EndDate"))
+    try:
+        match info:
+            case {"Type": 1}:
+                return True
+            case {"Type": 2, "Range": int(range), "HiddenRangeUnitType": 1 | 2 | 3 as unit}:
+                return now >= (start or span[0]) - range * _UNITS[unit]
+            case {"Type": 3, "Range": int(range), "HiddenRangeUnitType": 1 | 2 | 3 as unit}:
+                return now < (end or span[1]) + range * _UNITS[unit]
+            case {"Type": 4} if start and end:
+                return start <= now < end
+    except OverflowError:
+        return False
+    return False
+
+
+def is_series(block: Block) -> bool:
+    return block.get("IsRecurring") is True or Recurrence.parse(block.get("RecurrenceInfo")) is not None
+
+
+def when_of(block: Block) -> When | None:
+    """The time of an event or an occurrence; None if there is none, or none in the years that can be reckoned with.
+
+    One that ends before it starts ends at once, or with its first day.
+    """
+    first, start = day_of(block.get("StartDay")), moment_of(block.get("StartDateTime"))
+    if first is not None and (start is None or block.get("IsAllDayEvent") is True):
+        if not FIRST_YEAR <= first.year <= LAST_YEAR:
+            return None
+        last = min(day_of(block.get("EndDay")) or first, date(LAST_YEAR + 1, 1, 1))
+        return AllDay(first, max(last, first + DAY))
+    if start is None or not FIRST_YEAR <= start.year <= LAST_YEAR:
+        return None
+    end = min(moment_of(block.get("EndDateTime")) or start, datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC))
+    return Timed(start, max(start, end))
+
+
+def id_of(value: Any) -> str:
+    """An id as text, whether it came as a number or as one in quotes; "" for anything else."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return str(value)
+    return value if isinstance(value, str) and value.isascii() and value.isdecimal() else ""
+
+
+def floored(moment: datetime) -> datetime:
+    """The UTC instant without what is finer than a millisecond."""
+    moment = instant(moment)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def moved(moment: datetime, by: timedelta) -> datetime:
+    try:
+        return floored(moment + by)
+    except OverflowError:
+        return floored(moment)
+
+
+def wire(moment: datetime) -> str:
+    return floored(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def wire_day(day: date) -> str:
+    return f"{day.isoformat()}T00:00:00.000"
+
+
+def moment_of(text: Any) -> datetime | None:
+    """A UTCDateTime, with or without milliseconds; None for anything else."""
+    if not isinstance(text, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return floored(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        return None
+
+
+def day_of(text: Any) -> date | None:
+    """The day of a LocalDateTime, whatever its time says."""
+    try:
+        return date.fromisoformat(text[:10]) if isinstance(text, str) else None
+    except ValueError:
+        return None

@@ -17,7 +17,7 @@ from bridges.brightspace import BrightspaceBridge, BrightspaceSettings, html_of,
 from bridges.contract import Directory, PlainMeter, PlainVault, Tools
 from bridges.errors import Denied, Gone, Rejected, Transient
 from bridges.model import AllDay, CalendarRef, Event, Kind, RemoteRef, Status, Timed, Window, instant
-from bridges.valence import Version, signature, signature_base
+from bridges.valence import Recurrence, Version, signature, signature_base
 from tests.bridges.contract import AROUND, DAY, HOUR, MONDAY, SPECIMEN, Put, SinkContract, at, key, values
 from tests.fakes.brightspace import DUE, FIRST_REFRESH, ORGANISATION, STUDENT, VISIBLE, FakeBrightspace, Fault
 from tests.fakes.wsgi import serving, session_to
@@ -169,3 +169,811 @@ class TestGroup(TestByOAuth):
     def test_it_lists_the_calendar(self, bridge: Any, calendar: CalendarRef) -> None:
         """No route tells the groups of a course; their course is listed."""
         assert COURSE in [each.ref for each in bridge.calendars()]
+
+
+def window(start: datetime, span: timedelta) -> Window:
+    return Window(start, start + span)
+
+
+def weekly(start: datetime = MONDAY + DAY, *, weeks: int = 4, **more: Any) -> dict[str, Any]:
+    """A series on Tuesdays from `start` on, an hour each."""
+    until = stamp(start + weeks * WEEK - DAY)
+    rule = {"RepeatType": 3, "RepeatEvery": 1, "RepeatOnInfo": TUESDAYS, "RepeatUntilDate": until}
+    return {"Title": "Tutorial", "RecurrenceInfo": rule, **times(start, start + HOUR), **more}
+
+
+class TestSigning:
+    """The vectors of ID-Key, and what a site's clock does to it."""
+
+    @pytest.mark.parametrize(
+        ("method", "path", "by_app", "by_user"),
+        [
+            (
+                "get",
+                "/d2l/api/le/1.82/6606/calendar/events/",
+                "vfXKgplUwua8rN6tI6DbmOl8uyGzUEtHdzCH9xMA2LM",
+                "s4a7YJ8perlR1Nhxif6V70zw6HVSxtHqvRPKePYJ1A4",
+            ),
+            (
+                "POST",
+                "/d2l/api/le/1.82/6606/calendar/event/",
+                "vOZ7OVq7rKOSLL5lWYDvbeG530TlYoDtUKj2wjr8bqM",
+                "r0w9V0e_SWlOop8rCK3y5mD9JvNDe6Vo4v1zIRurce8",
+            ),
+            (
+                "GET",
+                "/d2l/api/le/1.82/6606/calendar/events/myEvents/",
+                "Im7rzSTJGxJAFa-nPIqdTHyDAzDm43jYZmvcyFiRtQk",
+                "AVJA33W2Eto0SPWvv2nUzHPDaZFhf14YTrbPEcjIbBY",
+            ),
+        ],
+    )
+    def test_signatures_are_the_documented_ones(self, method: str, path: str, by_app: str, by_user: str) -> None:
+        base = signature_base(method, path, 1700000000)
+        assert (signature("app-key-1", base), signature("user-key-1", base)) == (by_app, by_user)
+
+    def test_a_login_signs_its_target(self) -> None:
+        assert signature("app-key-1", "https://sync.example.org/cb") == "OEvBDfZo6ZMWYnOX_iDNrhTFemsKE3U95bZ5e-sBIlo"
+
+    @pytest.mark.parametrize("ahead", [-4000, 301, 90_000])
+    def test_a_clock_that_is_off_is_set_once(self, open_site: Open, site: FakeBrightspace, ahead: int) -> None:
+        here = site.now
+        bridge = BrightspaceBridge(
+            "space", bridge_settings(ID_KEY), Tools(now=lambda: here, session=session_to({SITE: site}))
+        )
+        site.settings.ahead = ahead
+        bridge.create(COURSE, key("a"), bridge.fit(at(0)))
+        bridge.read(COURSE, AROUND)
+        assert site.calls == {"versions": 1, "create": 2, "orgunits": 1, "occurrences": 1}
+        assert len(site.journal) == 1
+
+    def test_a_wrong_key_is_denied_and_not_told(self, open_site: Open, site: FakeBrightspace) -> None:
+        bridge = open_site(ID_KEY | {"user_key": "canary"})
+        with pytest.raises(Denied, match="Invalid token") as caught:
+            bridge.read(COURSE, AROUND)
+        assert "canary" not in f"{caught.value!r}{caught.value.raw}{bridge!r}{bridge._settings!r}"
+        assert site.calls == {"versions": 1, "orgunits": 1}
+
+    def test_a_read_is_signed_anew_for_each_try(self, open_site: Open, site: FakeBrightspace) -> None:
+        site.faults.append(Fault("silent", on="orgunits", status=500, times=2))
+        assert open_site(ID_KEY).read(COURSE, AROUND) == []
+        assert site.calls["orgunits"] == 3
+
+
+class TestTokens:
+    """Refresh tokens that work once."""
+
+    def test_the_first_one_comes_from_the_settings_and_the_others_from_the_vault(
+        self, open_site: Open, site: FakeBrightspace
+    ) -> None:
+        for hours in range(4):
+            site.settings.now = f"2025-03-01T{8 + 2 * hours:02}:00:00+00:00"
+            open_site().read(COURSE, AROUND)
+        assert site.calls["token"] == 4
+
+    def test_processes_share_the_access_token(self, open_site: Open, site: FakeBrightspace) -> None:
+        for _ in range(3):
+            open_site().read(COURSE, AROUND)
+        assert site.calls["token"] == 1
+
+    def test_one_token_serves_until_near_its_end(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        for now, tokens in (("08:00:00", 1), ("08:58:50", 1), ("08:59:10", 2)):
+            site.settings.now = f"2025-03-01T{now}+00:00"
+            bridge.read(COURSE, AROUND)
+            assert site.calls["token"] == tokens
+
+    def test_two_processes_never_burn_one(self, open_site: Open, site: FakeBrightspace) -> None:
+        """Each bridge is as one process: they have nothing in common but the vault."""
+        bridges = [open_site() for _ in range(6)]
+        site.faults.append(Fault("slow", on="token", times=-1, seconds=0.01))
+        for round in range(1, 6):
+            site.expire_tokens()
+            outcomes = at_once([lambda each=each: len(each.read(COURSE, AROUND)) for each in bridges])  # type: ignore[misc]
+            assert outcomes == [0] * 6
+            assert site.calls["token"] == round
+
+    def test_a_token_is_stored_before_it_is_used(self, open_site: Open, site: FakeBrightspace) -> None:
+        site.faults.append(Fault("unheard", on="orgunits", times=-1))
+        with pytest.raises(Transient):
+            open_site().read(COURSE, AROUND)
+        site.faults.clear()
+        site.expire_tokens()
+        assert open_site().read(COURSE, AROUND) == []
+
+    def test_a_refresh_token_is_kept_even_without_an_access_token(self, open_site: Open, vault: PlainVault) -> None:
+        bridge = open_site()
+        auth = bridge._http._auth
+        with pytest.raises(Transient, match="without a token"):
+            auth._stored(auth._kept(), {"refresh_token": "rt.next"})  # type: ignore[union-attr]
+        assert "rt.next" in vault.secrets["brightspace/space"]
+
+    def test_a_lost_answer_needs_a_person(self, open_site: Open, site: FakeBrightspace) -> None:
+        site.faults.append(Fault("lost", on="token"))
+        bridge = open_site(tries=1)
+        with pytest.raises(Transient):
+            bridge.read(COURSE, AROUND)
+        with pytest.raises(Denied, match="Sign in anew"):
+            bridge.read(COURSE, AROUND)
+        site.grants.append(replace(site.grants[0] if site.grants else fresh_grant(site), refresh="rt.new", used=False))
+        assert open_site(OAUTH | {"refresh_token": "rt.new"}).read(COURSE, AROUND) == []
+
+    def test_a_token_that_dies_within_a_write_costs_no_second_write(
+        self, bridge: BrightspaceBridge, site: FakeBrightspace
+    ) -> None:
+        site.faults.append(Fault("expire", on="create"))
+        bridge.create(COURSE, key("a"), bridge.fit(at(0)))
+        assert (len(site.journal), site.calls["token"], site.calls["create"]) == (1, 2, 2)
+
+    def test_tokens_that_die_always_end_in_denied(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        site.faults.append(Fault("expire", on="orgunits", times=-1))
+        with pytest.raises(Denied, match="sign-in"):
+            bridge.read(COURSE, AROUND)
+        assert (site.calls["token"], site.calls["orgunits"]) == (2, 2)
+
+    def test_a_wrong_secret_is_denied_and_not_told(self, open_site: Open, site: FakeBrightspace) -> None:
+        bridge = open_site(OAUTH | {"client_secret": "canary"})
+        with pytest.raises(Denied) as caught:
+            bridge.read(COURSE, AROUND)
+        assert "canary" not in f"{caught.value!r}{caught.value.raw}{bridge!r}{bridge._settings!r}"
+        assert site.calls == {"versions": 1, "token": 1}
+
+    def test_a_scope_that_is_lacking_is_named(self, open_site: Open, site: FakeBrightspace) -> None:
+        site.grants[0].scope = "calendar:my_events:read core:*:*"
+        bridge = open_site(scope="calendar:my_events:read")
+        with pytest.raises(Denied, match=r"Required: core:\*:\*"):
+            bridge.read(COURSE, AROUND)
+
+
+def fresh_grant(site: FakeBrightspace) -> Any:
+    return FakeBrightspace().grants[0]
+
+
+def at_once(deeds: list[Callable[[], Any]]) -> list[Any]:
+    """What each came to, all of them begun together."""
+    outcomes: list[Any] = [None] * len(deeds)
+    ready = threading.Barrier(len(deeds))
+
+    def run(number: int) -> None:
+        ready.wait()
+        outcomes[number] = deeds[number]()
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(deeds))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+class TestVersions:
+    """Discovery, pins, and what an obsolete version must not do."""
+
+    @pytest.mark.parametrize(
+        ("supported", "more", "spoken"),
+        [
+            (("1.9", "1.82"), {}, "1.82"),
+            (("1.94", "1.97", "1.98", "2.1", "unstable"), {}, "1.97"),
+            (("1.82", "1.97"), {"le_version": "1.82"}, "1.82"),
+            (("1.97", "2.3"), {"le_version": "2.3"}, "2.3"),
+        ],
+    )
+    def test_the_highest_that_both_know_is_spoken(
+        self, open_site: Open, site: FakeBrightspace, supported: tuple[str, ...], more: dict[str, str], spoken: str
+    ) -> None:
+        site.settings.le = supported
+        assert open_site(**more)._versions["le"] == Version.parse(spoken)
+
+    @pytest.mark.parametrize(("supported", "pin"), [(("1.98",), ""), (("1.82", "1.97"), "1.70")])
+    def test_none_in_common_is_denied(
+        self, open_site: Open, site: FakeBrightspace, supported: tuple[str, ...], pin: str
+    ) -> None:
+        site.settings.le = supported
+        with pytest.raises(Denied, match=r"1\.98|pins 1\.70"):
+            open_site(le_version=pin).read(COURSE, AROUND)
+        assert site.calls == {"versions": 1}
+
+    def test_versions_are_asked_once_a_day(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        bridge.read(COURSE, AROUND)
+        ref = bridge.create(COURSE, key("a"), bridge.fit(at(0)))
+        site.settings.now, site.settings.le = "2025-03-02T08:00:00+00:00", ("1.95",)
+        bridge.update(COURSE, ref, bridge.fit(at(1)))
+        assert site.calls["versions"] == 2
+
+    def test_an_answer_without_versions_is_no_answer(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        site.settings.le = ()
+        site.settings.lp = ("1.63",)
+        with pytest.raises(Denied, match="in no version"):
+            bridge.read(COURSE, AROUND)
+
+
+class TestReading:
+    """Org units, groups, people; what is theirs and what may be seen; in as few calls as there are."""
+
+    def test_a_course_costs_a_listing_and_one_of_occurrences(self, open_site: Open, site: FakeBrightspace) -> None:
+        open_site().read(COURSE, AROUND)
+        assert site.calls == {"versions": 1, "token": 1, "orgunits": 1, "occurrences": 1}
+        for more in ({"occurrences_hold_all": True}, {"occurrence_routes": False}):
+            site.calls.clear()
+            open_site(**more).read(COURSE, AROUND)
+            assert site.calls.total() == 2, more
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 7])
+    @pytest.mark.parametrize("empty", [False, True])
+    def test_pages_are_followed_to_the_end(
+        self, open_site: Open, site: FakeBrightspace, size: int, empty: bool
+    ) -> None:
+        site.settings.page, site.settings.empty_pages, site.settings.le = size, empty, ("1.82",)
+        for number in range(7):
+            site.put(**times(MONDAY + number * HOUR, MONDAY + (number + 1) * HOUR))
+        for sign_in, calendar, call in ((OAUTH, COURSE, "orgunits"), (ID_KEY, ME, "mine")):
+            assert len(open_site(sign_in).read(calendar, AROUND)) == 7
+            assert site.calls[call] == -(-7 // size) * (1 + empty)
+
+    def test_many_courses_are_one_listing_each_hundred(self, open_site: Open, site: FakeBrightspace) -> None:
+        site.settings.le = ("1.82",)
+        refs = [replace(COURSE, id=site.add_course(str(7000 + n), "x", teachers=["30100"])) for n in range(150)]
+        site.put(OrgUnitId=7140, **times(MONDAY, MONDAY + HOUR))
+        found = open_site().read_many(refs, AROUND)
+        assert {ref.id: len(each) for ref, each in found.items() if each} == {"7140": 1}
+        assert list(found) == refs
+        assert site.calls["orgunits"] == 2
+
+    def test_a_groups_events_are_in_its_feed_alone(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        for group in ("7710", "7711"):
+            site.add_group(group, "6700", [STUDENT])
+        site.put(Title="all", **times(MONDAY, MONDAY + HOUR))
+        site.put(Title="some", GroupId=7710, **times(MONDAY, MONDAY + HOUR))
+        site.put(**weekly(Title="others", GroupId="7711"))
+        found = bridge.read_many([COURSE, GROUP, replace(GROUP, id="6700/group/7711")], AROUND)
+        assert [{each.event.title for each in some} for some in found.values()] == [{"all"}, {"some"}, {"others"}]
+        assert {each.event.title for each in bridge.read(ME, AROUND)} == {"all"}
+        assert {each.event.title for each in bridge.read(BO, AROUND)} == {"all"}
+
+    def test_a_groups_event_is_written_into_the_group(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        site.add_group("7710", "6700")
+        site.add_group("7800", "6606")
+        bridge.create(GROUP, key("a"), bridge.fit(at(0)))
+        assert site.journal[0]["GroupId"] == 7710
+        with pytest.raises(Rejected, match="No such group"):
+            bridge.create(replace(GROUP, id="6700/group/7800"), key("a"), bridge.fit(at(0)))
+
+    def test_my_own_calendar(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        site.put(Title="here", **times(MONDAY, MONDAY + HOUR))
+        site.put(Title="not mine", OrgUnitId=9, **times(MONDAY, MONDAY + HOUR))
+        site.put(**weekly())
+        found = bridge.read(ME, AROUND)
+        assert [(each.event.title, each.writable) for each in found] == [("here", False), ("Tutorial", False)]
+        assert site.calls == {"versions": 1, "token": 1, "my_enrolments": 1, "mine": 1, "occurrences": 1}
+
+    def test_another_users_calendar(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        site.put(Title="here", **times(MONDAY, MONDAY + HOUR))
+        site.put(Title="not Bo's", OrgUnitId=6606, **times(MONDAY, MONDAY + HOUR))
+        site.put(**weekly())
+        found = bridge.read(BO, AROUND)
+        assert [(each.event.title, each.writable) for each in found] == [("here", False), ("Tutorial", False)]
+        assert site.calls == {"versions": 1, "token": 1, "user": 1, "event_occurrences": 1}
+
+    def test_a_user_that_is_none_is_refused(self, open_site: Open, site: FakeBrightspace) -> None:
+        for person in ("404", "ann"):
+            with pytest.raises(Denied):
+                open_site().read(replace(BO, id=person), AROUND)
+        with pytest.raises(Denied, match="organisation"):
+            open_site(organisation="").read(BO, AROUND)
+
+    def test_the_institution_is_an_org_unit(self, open_site: Open, site: FakeBrightspace) -> None:
+        institution, bridge = CalendarRef("space", Kind.INSTITUTION), open_site()
+        bridge.create(institution, key("a"), bridge.fit(SPECIMEN))
+        assert values(bridge.read(institution, AROUND)) == [bridge.fit(SPECIMEN)]
+        assert site.journal[0]["OrgUnitId"] == 6606
+        with pytest.raises(Denied, match="organisation"):
+            open_site(organisation="").check_target(institution)
+
+    def test_calendars_are_those_one_is_enrolled_in(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        site.add_course("6800", "Art", students=["30100"])
+        site.add_course("6900", "Nobody's")
+        site.settings.page = 1
+        listed = [(str(each.ref), each.name, each.writable) for each in bridge.calendars()]
+        assert listed == [
+            ("space/institution", "Institution", True),
+            ("space/person/me", "My calendar", False),
+            ("space/course/6700", "Biology 101", True),
+            ("space/course/6800", "Art", True),
+        ]
+
+    def test_the_directory_knows_a_persons_courses(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        assert isinstance(bridge, Directory)
+        assert bridge.calendars_of(STUDENT) == [COURSE]
+        assert bridge.calendars_of("me") == [COURSE]
+        assert site.calls == {"versions": 1, "token": 1, "enrolments": 1, "my_enrolments": 1}
+        for nobody in ("404", "ann", ""):
+            with pytest.raises(Gone):
+                bridge.calendars_of(nobody)
+
+    @pytest.mark.parametrize(
+        ("restriction", "seen"),
+        [
+            ({"Type": 1}, [True, True, True, True]),
+            ({"Type": 2, "Range": 2, "HiddenRangeUnitType": 1, "StartDate": stamp(MONDAY)}, [False, True, True, True]),
+            ({"Type": 2, "Range": 48, "HiddenRangeUnitType": 2}, [False, True, True, True]),
+            ({"Type": 3, "Range": 30, "HiddenRangeUnitType": 3}, [True, True, True, False]),
+            ({"Type": 4, "StartDate": stamp(MONDAY - DAY), "EndDate": stamp(MONDAY)}, [False, False, False, False]),
+            ({"Type": 4, "StartDate": stamp(MONDAY - 2 * DAY), "EndDate": stamp(MONDAY)}, [False, True, False, False]),
+            ({"Type": 5}, [False, False, False, False]),
+            ({"Type": 6}, [False, False, False, False]),
+            ({"Type": 2, "Range": 10**15, "HiddenRangeUnitType": 1}, [False, False, False, False]),
+            ({"Type": 2, "Range": "2"}, [False, False, False, False]),
+        ],
+    )
+    def test_what_is_hidden_is_in_no_feed(
+        self, open_site: Open, site: FakeBrightspace, restriction: dict[str, Any], seen: list[bool]
+    ) -> None:
+        site.put(VisibilityRestrictions=dict.fromkeys(VISIBLE) | restriction, **times(MONDAY, MONDAY + HOUR))
+        bridge = open_site(ID_KEY)
+        for since, expected in zip((-72, -48, 0, 1.5), seen, strict=True):
+            site.settings.now = (MONDAY + since * HOUR).isoformat()
+            for calendar in (COURSE, ME):
+                assert len(bridge.read(calendar, AROUND)) == expected, since
+
+    def test_an_event_that_is_hidden_is_still_found_after_a_lost_answer(
+        self, bridge: BrightspaceBridge, site: FakeBrightspace
+    ) -> None:
+        event = bridge.fit(at(0))
+        ref = bridge.create(COURSE, key("a"), event)
+        site.events[ref]["VisibilityRestrictions"] = VISIBLE | {"Type": 5}
+        assert bridge.find(COURSE, key("a"), event) == [ref]
+
+    def test_a_due_date_says_so_and_is_never_written(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        site.put(Title="Essay 1 - Due", **times(MONDAY, MONDAY), **DUE)
+        (found,) = bridge.read(COURSE, AROUND)
+        assert (found.ref, found.kind, found.writable) == ("8801/activity", "DueDate", False)
+        site.calls.clear()
+        with pytest.raises(Rejected, match="activity"):
+            bridge.update(COURSE, found.ref, bridge.fit(at(0)))
+        assert not site.calls
+        site.settings.le = ("1.82",)
+        site.settings.now = "2025-03-04T08:00:00+00:00"
+        assert [each.kind for each in bridge.read(COURSE, AROUND)] == ["Dropbox"]
+
+
+class TestSeries:
+    """One event at Brightspace, many in a feed; told by the site or expanded here, they are the same."""
+
+    @pytest.mark.parametrize("le", ["1.82", "1.97"])
+    def test_a_weekly_series_keeps_its_hour(self, open_site: Open, site: FakeBrightspace, le: str) -> None:
+        """The clocks of New York go forward on 9 March 2025: 14:00 there is 19:00 and then 18:00 in UTC."""
+        site.settings.le = (le,)
+        site.put(**weekly(datetime(2025, 3, 4, 19, tzinfo=UTC), weeks=3))
+        found = open_site().read(COURSE, window(MONDAY - 10 * DAY, 30 * DAY))
+        starts = [each.event.when.start for each in found if isinstance(each.event.when, Timed)]
+        assert starts == [datetime(2025, 3, day, hour, tzinfo=UTC) for day, hour in ((4, 19), (11, 18), (18, 18))]
+        assert [each.writable for each in found] == [False] * 3
+        refs = {"1.82": ["20250304", "20250311", "20250318"], "1.97": ["1", "2", "3"]}
+        assert [each.ref for each in found] == [f"8801/{slot}" for slot in refs[le]]
+
+    @pytest.mark.parametrize("le", ["1.82", "1.97"])
+    @pytest.mark.parametrize(
+        ("rule", "days"),
+        [
+            ({"RepeatType": 2, "RepeatEvery": 3}, ["04-30", "05-03", "05-06"]),
+            ({"RepeatType": 3, "RepeatEvery": 5}, ["05-05"]),
+            ({"RepeatType": 3, "RepeatEvery": 1, "RepeatOnInfo": {"Monday": True, "Friday": True}}, ["05-02", "05-05"]),
+            ({"RepeatType": 4, "RepeatEvery": 1}, []),
+            ({"RepeatType": 4, "RepeatEvery": 2}, []),
+            ({"RepeatType": 5, "RepeatEvery": 1}, []),
+        ],
+    )
+    @pytest.mark.parametrize("all_day", [False, True])
+    def test_every_rule(
+        self, open_site: Open, site: FakeBrightspace, le: str, rule: dict[str, Any], days: list[str], all_day: bool
+    ) -> None:
+        site.settings.le = (le,)
+        when = {"StartDay": "2025-03-31T00:00:00.000", "EndDay": "2025-04-01T00:00:00.000"}
+        if not all_day:
+            when = times(MONDAY + 21 * DAY, MONDAY + 21 * DAY + HOUR)
+        site.put(RecurrenceInfo={"RepeatOnInfo": None, "RepeatUntilDate": "2027-01-01T00:00:00.000Z"} | rule, **when)
+        found = open_site().read(COURSE, Window(at_new_york(2025, 4, 30), at_new_york(2025, 5, 7)))
+        assert [f"{first_day(each.event):%m-%d}" for each in found] == days
+        assert {isinstance(each.event.when, AllDay) for each in found} <= {all_day}
+
+    @pytest.mark.parametrize(
+        ("rule", "days"),
+        [
+            ({"RepeatType": 4, "RepeatEvery": 1}, ["01-31", "03-31", "05-31", "07-31", "08-31", "10-31", "12-31"]),
+            ({"RepeatType": 4, "RepeatEvery": 7}, ["01-31", "08-31"]),
+            ({"RepeatType": 5, "RepeatEvery": 1}, ["01-31"]),
+            ({"RepeatType": 2, "RepeatEvery": 100}, ["01-31", "05-11", "08-19", "11-27"]),
+        ],
+    )
+    @pytest.mark.parametrize("le", ["1.82", "1.97"])
+    def test_months_without_the_day_are_left_out(
+        self, open_site: Open, site: FakeBrightspace, le: str, rule: dict[str, Any], days: list[str]
+    ) -> None:
+        site.settings.le = (le,)
+        start = datetime(2025, 1, 31, 15, tzinfo=UTC)
+        rule |= {"RepeatOnInfo": None, "RepeatUntilDate": "2025-12-31T23:00:00.000Z"}
+        site.put(RecurrenceInfo=rule, **times(start, start + HOUR))
+        found = open_site().read(COURSE, window(start - DAY, 365 * DAY))
+        assert [f"{first_day(each.event):%m-%d}" for each in found] == days
+
+    def test_every_second_week_counts_from_the_week_start(self, open_site: Open, site: FakeBrightspace) -> None:
+        """From a Tuesday, every second week on Sundays and Tuesdays: the Sunday is in that week or in the next."""
+        site.settings.le = ("1.82",)
+        both = {"RepeatType": 3, "RepeatEvery": 2, "RepeatOnInfo": {"Sunday": True, "Tuesday": True}}
+        site.put(
+            RecurrenceInfo=both | {"RepeatUntilDate": "2025-04-01T00:00:00.000Z"}, **times(MONDAY + DAY, MONDAY + DAY)
+        )
+        for week_start, days in (("sunday", [11, 23, 25]), ("monday", [11, 16, 25, 30])):
+            found = open_site(week_start=week_start).read(COURSE, window(MONDAY, 30 * DAY))
+            assert [first_day(each.event).day for each in found] == days
+
+    def test_a_series_that_began_long_ago_is_not_missed(self, open_site: Open, site: FakeBrightspace) -> None:
+        site.settings.le = ("1.82",)
+        site.put(**weekly(MONDAY + DAY - 100 * WEEK, weeks=200))
+        assert len(open_site().read(COURSE, window(MONDAY, WEEK))) == 1
+
+    @pytest.mark.parametrize(("repeat", "days"), [(2, 365), (3, 53), (4, 12), (5, 1)])
+    def test_an_endless_series_is_read_in_no_time(self, repeat: int, days: int) -> None:
+        rule = Recurrence.parse({"RepeatType": repeat, "RepeatEvery": 1})
+        assert rule is not None
+        found = list(rule.dates(date(2, 1, 8), date(9998, 1, 1), date(9998, 12, 31), 6))
+        assert days - 1 <= len([day for day in found if day.year == 9998]) <= days
+        assert len(found) < 5000
+
+    @pytest.mark.parametrize("every", [10**9, 10**400])
+    @pytest.mark.parametrize("repeat", [2, 3, 4, 5])
+    def test_a_rule_of_absurd_steps_ends(self, repeat: int, every: int) -> None:
+        rule = Recurrence.parse({"RepeatType": repeat, "RepeatEvery": every})
+        assert rule is not None
+        assert list(rule.dates(date(2025, 3, 10), date(2025, 3, 1), date(2026, 3, 1), 6)) == [date(2025, 3, 10)]
+
+    def test_a_broken_rule_counts_once(self, open_site: Open, site: FakeBrightspace) -> None:
+        site.settings.le = ("1.82",)
+        site.put(RecurrenceInfo={"RepeatType": 9}, IsRecurring=True, **times(MONDAY, MONDAY + HOUR))
+        assert [(each.ref, each.writable) for each in open_site().read(COURSE, AROUND)] == [("8801/first", False)]
+
+    def test_an_occurrence_is_never_written(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        site.put(**weekly())
+        (found,) = bridge.read(COURSE, AROUND)
+        for deed in (
+            lambda: bridge.update(COURSE, found.ref, bridge.fit(at(0))),
+            lambda: bridge.delete(COURSE, found.ref),
+        ):
+            with pytest.raises(Rejected, match="as a whole"):
+                deed()
+        assert not site.journal
+
+
+def at_new_york(year: int, month: int, day: int) -> datetime:
+    return datetime(year, month, day, 4, tzinfo=UTC)
+
+
+def first_day(event: Event) -> date:
+    return event.when.start if isinstance(event.when, AllDay) else event.when.start.date()
+
+
+class TestWriting:
+    """One call for each change, once, and the truth about what came of it."""
+
+    def test_each_change_is_one_call(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        ref = bridge.create(COURSE, key("a"), bridge.fit(at(0)))
+        bridge.update(COURSE, ref, bridge.fit(at(1)))
+        bridge.delete(COURSE, ref)
+        assert site.calls == {"versions": 1, "token": 1, "create": 1, "update": 1, "delete": 1}
+        assert [entry["do"] for entry in site.journal] == ["create", "update", "delete"]
+
+    def test_a_404_counts_as_gone_when_the_event_is_not_found_either(
+        self, bridge: BrightspaceBridge, site: FakeBrightspace
+    ) -> None:
+        ref = bridge.create(COURSE, key("a"), bridge.fit(at(0)))
+        site.faults.append(Fault("status", on="update", status=404))
+        with pytest.raises(Rejected, match="holds the event") as caught:
+            bridge.update(COURSE, ref, bridge.fit(at(1)))
+        assert not isinstance(caught.value, Gone)
+        del site.events[ref]
+        with pytest.raises(Gone):
+            bridge.update(COURSE, ref, bridge.fit(at(1)))
+        assert site.calls["event"] == 2
+
+    def test_refusals_cost_no_call(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        for calendar in (ME, BO, replace(COURSE, id="../1")):
+            with pytest.raises(Denied):
+                bridge.create(calendar, key("a"), bridge.fit(SPECIMEN))
+        with pytest.raises(Denied, match="by e-mail"):
+            bridge.check_target(BO)
+        for ref in ("", "../8801", "x"):
+            with pytest.raises(Rejected):
+                bridge.delete(COURSE, RemoteRef(ref))
+        assert not site.calls
+
+    def test_a_student_may_not_write(self, open_site: Open, site: FakeBrightspace) -> None:
+        bridge = open_site(ID_KEY | {"user_id": STUDENT, "user_key": "user-key-2"})
+        with pytest.raises(Denied, match="ManageEvents"):
+            bridge.create(COURSE, key("a"), bridge.fit(at(0)))
+
+    @pytest.mark.parametrize("kind", ["lost", "half", "short", "cut", "unheard"])
+    @pytest.mark.parametrize("deed", ["create", "update", "delete"])
+    def test_a_write_whose_answer_is_lost_leaves_once(
+        self, bridge: BrightspaceBridge, site: FakeBrightspace, kind: str, deed: str
+    ) -> None:
+        ref = bridge.create(COURSE, key("a"), bridge.fit(at(0)))
+        site.faults.append(Fault(kind, on=deed))
+        event = bridge.fit(SPECIMEN)
+        deeds: dict[str, Callable[[], Any]] = {
+            "create": lambda: bridge.create(COURSE, key("b"), event),
+            "update": lambda: bridge.update(COURSE, ref, event),
+            "delete": lambda: bridge.delete(COURSE, ref),
+        }
+        if (deed, kind) == ("delete", "cut"):
+            deeds[deed]()
+        else:
+            with pytest.raises(Transient):
+                deeds[deed]()
+        landed = kind != "unheard"
+        assert site.calls[deed] == (2 if deed == "create" else 1)
+        assert len(site.journal) == 1 + landed
+        if deed == "create":
+            assert len(bridge.find(COURSE, key("b"), event)) == landed
+
+    def test_what_has_no_field_is_told_in_words(self, open_site: Open) -> None:
+        bridge = open_site(cancelled_prefix="Off:")
+        fitted = bridge.fit(SPECIMEN)
+        assert fitted.text == f"{SPECIMEN.text}\n\n{SPECIMEN.url}"
+        assert (fitted.place, fitted.url, fitted.categories) == (SPECIMEN.place, "", ())
+        cancelled = bridge.fit(Event("\x00 ", at(0).when, status=Status.CANCELLED))
+        assert (cancelled.title, cancelled.status) == ("Off: (untitled)", Status.CONFIRMED)
+
+    @pytest.mark.parametrize(
+        ("title", "fitted"),
+        [
+            ("x" * 256, "x" * 256),
+            ("x" * 257, "x" * 255 + "…"),
+            ("x" * 251 + "👩‍🔬yy", "x" * 251 + "…"),
+            ("🎓" * 200, "🎓" * 127 + "…"),
+            ("one\r\ntwo\tthree", "one two three"),
+        ],
+    )
+    def test_titles_are_cut_between_characters(self, bridge: BrightspaceBridge, title: str, fitted: str) -> None:
+        assert bridge.fit(Event(title, at(0).when)).title == fitted
+
+
+class TestText:
+    """Plain text in, HTML there, the same plain text back."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "one",
+            "a & b < c > d \"e\" 'f' &nbsp; &#10; &copy=1",
+            "one\ntwo\n\n\nfive",
+            "one  two   three\n  indented",
+            "see\nhttps://example.edu/?a=1&copy=2\nthere",
+            "a\u2028b\u3000c 👩‍🔬",
+        ],
+    )
+    def test_text_comes_back(self, text: str) -> None:
+        assert text_of(html_of(text)) == text
+
+    def test_links_can_be_clicked(self) -> None:
+        assert html_of("https://x.example/?a&b") == (
+            '<p><a href="https://x.example/?a&amp;b">https://x.example/?a&amp;b</a></p>'
+        )
+
+    @pytest.mark.parametrize(
+        ("markup", "text"),
+        [
+            ("<p>Hall B</p>", "Hall B"),
+            ("<p>one\n  line</p>\n<p>two<br/>three</p>", "one line\n\ntwo\nthree"),
+            ("<ul><li>a</li><li>b <b>c</b></li></ul>", "- a\n- b c"),
+            (
+                '<a href="https://x.example/1">here</a> &amp; <a href="/d2l/2">there</a>',
+                "here (https://x.example/1) & there",
+            ),
+            ("<script>alert(1)</script><style>p{}</style>seen", "seen"),
+            ("plain, no markup", "plain, no markup"),
+            ("1 < 2 <3", "1 < 2 <3"),
+            (None, ""),
+            (7, ""),
+        ],
+    )
+    def test_markup_is_read_as_a_browser_shows_it(self, markup: Any, text: str) -> None:
+        assert text_of(markup) == text
+
+
+class TestFaults:
+    """A site in trouble is said to be, and nothing is taken for silence."""
+
+    @pytest.mark.parametrize("kind", ["status", "silent", "unheard", "lost", "half", "short", "cut", "html"])
+    @pytest.mark.parametrize("on", ["orgunits", "occurrences", "versions"])
+    def test_a_reading_that_stumbles_is_tried_again(
+        self, bridge: BrightspaceBridge, site: FakeBrightspace, seed: Put, kind: str, on: str
+    ) -> None:
+        expected = seed(SPECIMEN)
+        site.faults.append(Fault(kind, on=on, times=2))
+        assert values(bridge.read(COURSE, AROUND)) == [expected]
+        assert site.calls[on] == 3
+
+    @pytest.mark.parametrize("kind", ["loop", "foreign", "null"])
+    @pytest.mark.parametrize("on", ["orgunits", "occurrences"])
+    def test_a_listing_without_an_end_is_no_reading(
+        self, bridge: BrightspaceBridge, site: FakeBrightspace, kind: str, on: str
+    ) -> None:
+        site.faults.append(Fault(kind, on=on, times=-1))
+        with pytest.raises(Transient):
+            bridge.read(COURSE, AROUND)
+        assert site.calls[on] <= 3
+
+    def test_a_token_is_sent_to_no_other_host(self, open_site: Open, site: FakeBrightspace) -> None:
+        site.faults.append(Fault("foreign", on="mine", times=-1))
+        with pytest.raises(Transient, match="another host"):
+            open_site(ID_KEY).read(ME, AROUND)
+
+    @pytest.mark.parametrize("retry_after", ["17", "Sat, 01 Mar 2025 08:00:17 GMT"])
+    def test_too_many_calls_wait_as_told(
+        self, bridge: BrightspaceBridge, site: FakeBrightspace, meter: PlainMeter, retry_after: str
+    ) -> None:
+        site.faults.append(Fault("status", status=429, retry_after=retry_after, on="orgunits"))
+        with pytest.raises(Transient) as caught:
+            bridge.read(COURSE, AROUND)
+        assert caught.value.retry_after == 17
+        calls = site.calls.total()
+        with pytest.raises(Transient, match="used up"):
+            bridge.create(COURSE, key("a"), bridge.fit(at(0)))
+        assert site.calls.total() == calls == meter.calls
+        site.settings.now = "2025-03-01T08:00:17+00:00"
+        assert bridge.read(COURSE, AROUND) == []
+
+    @pytest.mark.parametrize(("retry_after", "wait"), [("1000000000", 120), ("-5", None), ("", None), ("soon", None)])
+    def test_odd_waits_are_bounded(
+        self, open_site: Open, site: FakeBrightspace, retry_after: str, wait: float | None
+    ) -> None:
+        site.faults.append(Fault("status", status=429, retry_after=retry_after, on="orgunits", times=-1))
+        with pytest.raises(Transient) as caught:
+            open_site(ID_KEY).read(COURSE, AROUND)
+        assert caught.value.retry_after == wait
+        assert site.calls["orgunits"] <= 3
+
+    def test_credits_are_metered_as_calls(
+        self, bridge: BrightspaceBridge, site: FakeBrightspace, meter: PlainMeter
+    ) -> None:
+        site.settings.credits = 50
+        bridge.read(COURSE, AROUND)
+        assert meter.last is not None
+        assert (meter.last.limit, meter.last.remaining, meter.calls) == (5000, 2, 4)
+        assert meter.last.resets_at == site.now + timedelta(seconds=60)
+        bridge.read(COURSE, AROUND)
+        with pytest.raises(Transient, match="08:01"):
+            bridge.read(COURSE, AROUND)
+        assert site.calls.total() == 6
+        site.settings.now = "2025-03-01T08:01:00+00:00"
+        bridge.read(COURSE, AROUND)
+
+    def test_a_proxys_404_page_is_not_taken_for_gone(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        ref = bridge.create(COURSE, key("a"), bridge.fit(at(0)))
+        for deed in ("update", "delete"):
+            site.faults.append(Fault("html", on=deed, status=404))
+        with pytest.raises(Transient):
+            bridge.update(COURSE, ref, bridge.fit(at(1)))
+        with pytest.raises(Transient):
+            bridge.delete(COURSE, ref)
+
+    @pytest.mark.parametrize(
+        ("broken", "event"),
+        [
+            ({"Title": None}, Event("(untitled)", at(0).when)),
+            ({"Title": "a\x00b\ud800c\x1b"}, Event("abc", at(0).when)),
+            ({"Description": 7, "LocationName": None}, at(0)),
+            ({"EndDateTime": None}, Event("Seminar", Timed(MONDAY, MONDAY))),
+            ({"EndDateTime": "2025-03-01T00:00:00Z"}, Event("Seminar", Timed(MONDAY, MONDAY))),
+            ({"CalendarEventId": "8850", "OrgUnitId": "6700"}, at(0)),
+            (
+                {"StartDay": "2025-03-10T09:30:00.000", "EndDay": "2025-03-10T00:00:00.000", "StartDateTime": None},
+                Event("Seminar", AllDay(date(2025, 3, 10), date(2025, 3, 11))),
+            ),
+        ],
+    )
+    def test_broken_events_are_mended(
+        self, bridge: BrightspaceBridge, site: FakeBrightspace, broken: dict[str, Any], event: Event
+    ) -> None:
+        site.put(**(times(MONDAY, MONDAY + HOUR) | broken))
+        site.settings.now = MONDAY.isoformat()
+        assert values(bridge.read(COURSE, AROUND)) == [event]
+
+    @pytest.mark.parametrize(
+        "broken",
+        [
+            {"StartDateTime": "soon"},
+            {"StartDateTime": None},
+            {"StartDateTime": "0001-01-01T00:00:00.000Z", "EndDateTime": "9999-12-31T23:59:59.999Z"},
+            {"StartDay": "9999-12-31T00:00:00.000", "EndDay": "9999-12-31T00:00:00.000"},
+            {"StartDay": "0001-01-01T00:00:00.000", "EndDay": None, "RecurrenceInfo": {"RepeatType": 2}},
+        ],
+    )
+    def test_an_event_without_a_time_costs_no_other(
+        self,
+        bridge: BrightspaceBridge,
+        site: FakeBrightspace,
+        seed: Put,
+        caplog: pytest.LogCaptureFixture,
+        broken: dict[str, Any],
+    ) -> None:
+        site.settings.now, site.settings.le = MONDAY.isoformat(), ("1.82",)
+        id = site.put(**broken)
+        site._span = lambda event, usual=site._span: (MONDAY, MONDAY) if event is site.events[id] else usual(event)  # type: ignore[method-assign, misc]
+        expected = seed(at(1))
+        assert values(bridge.read(COURSE, AROUND)) == [expected]
+        assert "left out" in caplog.text
+
+
+class TestSettings:
+    """What a configuration may say."""
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"url": "http://lms.example.edu"},
+            {"url": "https://lms.example.edu/d2l"},
+            {"url": "https://me:it@lms.example.edu"},
+            {"token_url": "http://auth.brightspace.com/core/connect/token"},
+            {"zone": "Mars/Olympus"},
+            {"le_version": "1.8x"},
+            {"organisation": "root"},
+            {"unknown": 1},
+            {"refresh_token": ""},
+            {"app_id": "a"},
+            ID_KEY,
+        ],
+    )
+    def test_they_are_checked(self, wrong: dict[str, Any]) -> None:
+        assert bridge_settings(OAUTH, url=SITE + "/").url == SITE
+        assert bridge_settings(ID_KEY, url="http://127.0.0.1:8123").app_id == "app-id-1"
+        with pytest.raises(ValidationError):
+            bridge_settings(OAUTH, **wrong)
+
+    def test_secrets_are_not_shown(self) -> None:
+        shown = repr(bridge_settings(OAUTH)) + repr(bridge_settings(ID_KEY))
+        assert not any(secret in shown for secret in ("client-secret-1", FIRST_REFRESH, "app-key-1", "user-key-1"))
+
+    def test_every_setting_is_described_in_one_line(self) -> None:
+        for name, each in BrightspaceSettings.model_fields.items():
+            assert each.description, name
+            assert "\n" not in each.description
+
+
+@pytest.fixture
+def address(site: FakeBrightspace) -> Iterator[str]:
+    with serving(site) as url:
+        yield url
+
+
+@pytest.mark.parametrize("sign_in", [OAUTH, ID_KEY], ids=["oauth", "id-key"])
+def test_the_same_holds_over_a_socket(site: FakeBrightspace, address: str, sign_in: dict[str, str]) -> None:
+    if sign_in is OAUTH:
+        sign_in = OAUTH | {"token_url": f"{address}/core/connect/token"}
+    settings = bridge_settings(sign_in, url=address)
+    bridge = BrightspaceBridge("space", settings, Tools(now=lambda: site.now, session=requests.Session))
+    event = bridge.fit(SPECIMEN)
+    for kind in ("lost", "half", "short"):
+        site.faults.append(Fault(kind, on="create"))
+        with pytest.raises(Transient):
+            bridge.create(COURSE, key(kind), event)
+    site.settings.page = 1
+    site.faults.append(Fault("half", on="orgunits"))
+    assert len(bridge.find(COURSE, key("a"), event)) == 3
+    assert len(bridge.read(ME, AROUND)) == 3
+    assert len(site.journal) == 3
+
+
+def test_the_fake_keeps_a_journal_on_disk(tmp_path: Path) -> None:
+    fake = FakeBrightspace(journal=tmp_path / "journal")
+    with serving(fake) as url:
+        requests.post(f"{url}/_fake/settings", json={"now": "2025-03-01T08:00:00+00:00"}, timeout=5)
+        requests.post(f"{url}/_fake/faults", json={"kind": "lost", "on": "create"}, timeout=5)
+        tools = Tools(now=lambda: fake.now, session=requests.Session)
+        bridge = BrightspaceBridge("space", bridge_settings(ID_KEY, url=url), tools)
+        with pytest.raises(Transient):
+            bridge.create(COURSE, key("a"), bridge.fit(at(0)))
+        state = requests.get(f"{url}/_fake/state", timeout=5).json()
+    fake.close()
+    assert state["calls"] == {"versions": 1, "create": 1}
+    assert (tmp_path / "journal").read_text().count('"do": "create"') == 1

@@ -410,7 +410,7 @@ class FakeBrightspace:
         if product not in ("le", "lp"):
             raise Refused(404, "No such product")
         supported = list(getattr(self.settings, product))
-        return {"ProductCode": product, "LatestVersion": supported[-1], "SupportedVersions": supported}
+        return {"ProductCode": product, "LatestVersion": (supported or [""])[-1], "SupportedVersions": supported}
 
     def _speaks(self, version: str, product: str = "le", since: tuple[int, int] = (0, 0)) -> None:
         if version not in getattr(self.settings, product) or tuple(map(int, version.split("."))) < since:
