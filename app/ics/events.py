@@ -265,7 +265,7 @@ class Reader:
     def _exdates(self, component: Component) -> Iterator[Stamp]:
         for text, line in self._items(component, "EXDATE"):
             try:
-                yield self._stamp(text, line)
+                yield self._stamp(text.partition("/")[0], line)
             except Unreadable as error:
                 self.note(f"{error}; that exception was passed over", lost=True, index=line.at)
 

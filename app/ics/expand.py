@@ -140,6 +140,8 @@ class Onward:
 
 
 Note = Callable[..., None]
+Found = tuple[datetime, When]
+"""The UTC instant of a start, and the time itself."""
 
 
 @dataclass(slots=True)
@@ -260,7 +262,7 @@ class Expander:
         if found is not None:
             yield Timeline(found[0], Occurrence(OccurrenceId(one.uid, key), one.event(found[1])))
 
-    def _placed(self, one: Entry, kind: Stamp, placed: Placed, length: Length) -> tuple[datetime, When] | None:
+    def _placed(self, one: Entry, kind: Stamp, placed: Placed, length: Length) -> Found | None:
         """The instant of the start and the time itself, if some of it lies in the window.
 
         `kind` says whether it is a day and whether it floats; days and floating times begin in our own zone.
@@ -313,9 +315,7 @@ class Expander:
         except OverflowError:
             self.note(master, "the series runs over the edge of the calendar; its rest was left out", lost=True)
 
-    def _moved(
-        self, master: Entry, key: Key, placed: Placed, onward: list[Onward]
-    ) -> tuple[Entry, tuple[datetime, When] | None]:
+    def _moved(self, master: Entry, key: Key, placed: Placed, onward: list[Onward]) -> tuple[Entry, Found | None]:
         """Where and as what a slot takes place after a THISANDFUTURE: moved as that one was, with its properties."""
         change = onward[bisect_right(onward, key, key=lambda one: one.key) - 1]
         entry = change.entry
@@ -346,13 +346,13 @@ class Expander:
         put, length = self.place(start.zone).put, master.length
         gone, gone_days = self._exceptions(master, low, high)
         gone |= seen
-        previous = None
+        previous: Key | None = None
         for local in rising:
-            if local == previous:
-                continue
-            previous = local
             placed = put(local)
             key: Key = local.date() if start.day else placed.instant
+            if key == previous:
+                continue
+            previous = key
             if (gone and key in gone) or (gone_days and local.date() in gone_days):
                 continue
             yield Slot(key, placed, lengths.get(local, length) if lengths else length)
@@ -372,6 +372,7 @@ class Expander:
     def _ruled(self, rule: Rule, master: Entry, low: datetime, high: datetime) -> Iterator[datetime]:
         """The rule's times up to UNTIL, which is read as the series is (section 3.3.10, and exporters that differ)."""
         start = master.start
+        rule = rule.of_days() if start.day else rule
         last, instant = self._until(rule, start)
         found = instances(rule, start.local, low, min(high, last), self.work)
         if instant is None or start.zone is None:

@@ -124,7 +124,7 @@ class _Cutter:
         self.calendars = self.components = 0
 
     def run(self) -> None:
-        heads = self.heads
+        heads, unused, wanted = self.heads, Kind.UNUSED, Kind.WANTED
         props: Props = {}
         last: list[Line] | None = None
         for index, line in enumerate(self.parsed.source.lines):
@@ -133,9 +133,9 @@ class _Cutter:
             if head is None:
                 head = self.learn(text)
             kind = head.kind
-            if kind == Kind.UNUSED:
+            if kind is unused:
                 last = None
-            elif kind == Kind.WANTED:
+            elif kind is wanted:
                 if head.name in props:
                     last = props[head.name]
                     last.append(Line(head, value, index))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from quopri import decodestring
 
 _ISO = re.compile(
-    r"(\d{4})-?(\d{2})-?(\d{2})(?:[T ]?(\d{1,2}):?(\d{2}):?(\d{2})?(?:[.,]\d{1,9})?)?(Z|[+-]00:?00)?", re.ASCII
+    r"(\d{4})-?(\d{2})-?(\d{2})(?:[T ]?(\d{1,2}):?(\d{2}):?(\d{2})?(?:[.,]\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?", re.ASCII
 )
 
 
@@ -16,20 +16,32 @@ def time_text(text: str) -> tuple[str, tuple[str, ...]]:
 
     RFC 5545 sections 3.3.4 and 3.3.5. Blanks and small letters (hand-made files), dashes and colons (web shops and
     CMS exports), no seconds (Lotus), a fraction (JavaScript's toISOString), a date with Z (Google's RDATE:20131210Z),
-    midnight as 24:00 (hand-made timetables). What is none of these comes back as it was.
+    midnight as 24:00 (hand-made timetables),
+    an offset from UTC behind it (scripts that know ISO 8601 and not iCalendar). What is none of these comes back as it was.
     """
     compact = " ".join(text.split()).upper()
     match = _ISO.fullmatch(compact)
     if not match:
         return text, ()
-    year, month, day, hour, minute, second, zulu = match.groups()
+    year, month, day, hour, minute, second, zone = match.groups()
     if hour is None:
         return f"{year}{month}{day}", ("a date written in another way was read",)
-    if hour == "24" and minute == "00":
-        following = date(int(year), int(month), int(day)) + timedelta(days=1)
-        return f"{following:%Y%m%d}T000000{'Z' if zulu else ''}", ("24:00 was read as midnight of the next day",)
-    moment = f"{year}{month}{day}T{int(hour):02}{minute}{second or '00'}{'Z' if zulu else ''}"
-    return moment, ("a time written in another way was read",)
+    late = hour == "24" and minute == "00"
+    try:
+        clock = time(0 if late else int(hour), int(minute), int(second or 0))
+        moment = datetime.combine(date(int(year), int(month), int(day)), clock)
+        moment += timedelta(days=late) - _offset(zone or "Z")
+    except (ValueError, OverflowError):
+        return text, ()
+    note = "24:00 was read as midnight of the next day" if late else "a time written in another way was read"
+    return f"{moment.year:04}{moment:%m%dT%H%M%S}{'Z' if zone else ''}", (note,)
+
+
+def _offset(zone: str) -> timedelta:
+    if zone == "Z":
+        return timedelta()
+    size = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
+    return -size if zone[0] == "-" else size
 
 
 def unquoted_printable(value: str) -> str:

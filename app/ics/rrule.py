@@ -6,7 +6,7 @@ import re
 from bisect import bisect_left
 from calendar import isleap, monthrange
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from enum import IntEnum, StrEnum
 from functools import lru_cache
@@ -100,6 +100,12 @@ class Rule:
     bysetpos: tuple[int, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
 
+    def of_days(self) -> Rule:
+        """The rule as an all-day series has it: without times of day (section 3.3.10: they MUST be ignored)."""
+        if not (self.byhour or self.byminute or self.bysecond):
+            return self
+        return replace(self, byhour=(), byminute=(), bysecond=())
+
     @property
     def by_dates(self) -> bool:
         """Whether some part chooses days within a period (BYMONTH alone only chooses months)."""
@@ -128,8 +134,18 @@ def parse_rule(text: str) -> Rule:
         notes=tuple(notes),
         **{name: _numbers(parts, name.upper(), *bounds) for name, bounds in _RANGES.items()},
     )
+    rule = _unnumbered(rule)
     _check(rule)
     return rule
+
+
+def _unnumbered(rule: Rule) -> Rule:
+    """Without the numbers of BYDAY where section 3.3.10 forbids them and only one meaning is left (WEEKLY, DAILY …)."""
+    if rule.freq <= Freq.MONTHLY or not any(nth for nth, _ in rule.byday):
+        return rule
+    plain = tuple(sorted({(0, weekday) for _, weekday in rule.byday}))
+    note = f"BYDAY has numbers, which mean nothing in a {rule.freq.name} rule; they were passed over"
+    return replace(rule, byday=plain, notes=(*rule.notes, note))
 
 
 _RANGES: dict[str, tuple[int, int, bool]] = {
@@ -229,7 +245,7 @@ def _check(rule: Rule) -> None:
         "BYWEEKNO": rule.byweekno and freq != Freq.YEARLY,
         "BYYEARDAY": rule.byyearday and freq in (Freq.MONTHLY, Freq.WEEKLY, Freq.DAILY),
         "BYMONTHDAY": rule.bymonthday and freq == Freq.WEEKLY,
-        "BYDAY with a number": any(n for n, _ in rule.byday) and (freq > Freq.MONTHLY or rule.byweekno),
+        "BYDAY with a number": any(n for n, _ in rule.byday) and rule.byweekno,
     }
     for part, broken in forbidden.items():
         if broken:

@@ -119,6 +119,11 @@ def lengths(reading: Reading) -> list[timedelta]:
     ]
 
 
+def test_times_of_day_mean_nothing_in_an_all_day_series() -> None:
+    rule = "RRULE:FREQ=DAILY;COUNT=2;BYHOUR=9,14;BYMINUTE=0,30"
+    assert starts(read(event("DTSTART;VALUE=DATE:20250310", rule))) == ["2025-03-10", "2025-03-11"]
+
+
 def test_several_rules_are_united() -> None:
     reading = read(event("RRULE:FREQ=DAILY;COUNT=2", "RRULE:FREQ=WEEKLY;COUNT=2"))
     assert starts(reading) == ["2025-03-10 09:00", "2025-03-11 09:00", "2025-03-17 09:00"]

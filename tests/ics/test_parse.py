@@ -226,6 +226,10 @@ def test_times_in_other_shapes_are_read(text: str) -> None:
     assert starts(read(event(f"DTSTART:{text}"))) == ["2025-03-10 09:00"]
 
 
+def test_a_time_with_an_offset_is_that_instant() -> None:
+    assert starts(read(event("DTSTART:2025-03-10T09:00:00+02:00"))) == ["2025-03-10 07:00"]
+
+
 def test_midnight_may_be_called_twenty_four_hours() -> None:
     assert starts(read(event("DTSTART:20250310T240000"))) == ["2025-03-11 00:00"]
 

@@ -121,6 +121,12 @@ def test_case_blanks_and_trailing_separators_do_not_matter() -> None:
     assert parse_rule(" freq = weekly; byday= tu , TH,;Wkst=su; ") == Rule(Freq.WEEKLY, wkst=6, byday=((0, 1), (0, 3)))
 
 
+def test_numbers_of_weekdays_that_mean_nothing_are_passed_over_and_told() -> None:
+    rule = parse_rule("FREQ=WEEKLY;BYDAY=1MO,-1MO,WE")
+    assert rule.byday == ((0, 0), (0, 2))
+    assert rule.notes
+
+
 def test_a_leap_second_counts_as_the_second_before() -> None:
     assert parse_rule("FREQ=MINUTELY;BYSECOND=60").bysecond == (59,)
 
@@ -133,7 +139,7 @@ def test_a_leap_second_counts_as_the_second_before() -> None:
         "FREQ=DAILY;BYMINUTE=60", "FREQ=DAILY;BYMONTH=13", "FREQ=MONTHLY;BYMONTHDAY=0", "FREQ=MONTHLY;BYMONTHDAY=32",
         "FREQ=YEARLY;BYYEARDAY=367", "FREQ=YEARLY;BYWEEKNO=54", "FREQ=MONTHLY;BYDAY=XX", "FREQ=MONTHLY;BYDAY=0MO",
         "FREQ=DAILY;BYSETPOS=1", "FREQ=MONTHLY;BYWEEKNO=3", "FREQ=WEEKLY;BYMONTHDAY=3", "FREQ=DAILY;BYYEARDAY=3",
-        "FREQ=WEEKLY;BYDAY=1MO", "FREQ=YEARLY;BYWEEKNO=3;BYDAY=1MO", "FREQ=DAILY;WKST=XX", "FREQ=DAILY;EVERY=3",
+ "FREQ=YEARLY;BYWEEKNO=3;BYDAY=1MO", "FREQ=DAILY;WKST=XX", "FREQ=DAILY;EVERY=3",
         "FREQ=DAILY;FREQ=WEEKLY", "RSCALE=HEBREW;FREQ=YEARLY", "FREQ=MONTHLY;SKIP=FORWARD",
         "RSCALE=GREGORIAN;FREQ=MONTHLY;SKIP=SIDEWAYS", "RSCALE=CHINESE;FREQ=YEARLY;BYMONTH=5L",
     ],
