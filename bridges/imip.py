@@ -27,10 +27,12 @@ import logging
 import math
 import re
 import smtplib
+import socket
 import ssl
+import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from email.headerregistry import Address, Group
@@ -121,7 +123,8 @@ class ImipSettings(BaseModel):
         max_length=50,
         description="Put before the title of an event that its source shows as cancelled",
     )
-    seconds: float = Field(30, gt=0, le=300, description="Longest silence of the server")
+    silence_seconds: float = Field(30, gt=0, le=300, description="Longest silence of the server")
+    total_seconds: float = Field(60, gt=0, le=900, description="Longest time for signing in, and for one message")
 
     @field_validator("zone")
     @classmethod
@@ -619,7 +622,8 @@ class Relay:
             return
         try:
             self._line = self._opened()
-            self._sign_in(self._line)
+            with self._in_time():
+                self._sign_in(self._line)
         except smtplib.SMTPAuthenticationError as error:
             raise self._verdict(error.smtp_code, error.smtp_error, Denied, "does not accept our sign-in") from error
         except smtplib.SMTPNotSupportedError as error:
@@ -633,6 +637,10 @@ class Relay:
 
     def send(self, message: EmailMessage, recipients: Sequence[str]) -> None:
         """Hand over one message for all recipients. Lost once it was sent and no answer came."""
+        with self._in_time():
+            self._send(message, recipients)
+
+    def _send(self, message: EmailMessage, recipients: Sequence[str]) -> None:
         try:
             self._address(recipients)
         except (smtplib.SMTPException, OSError) as error:
@@ -646,6 +654,23 @@ class Relay:
         if code != 250:
             raise self._verdict(code, answer, Rejected, "refused the message")
 
+    @contextmanager
+    def _in_time(self) -> Iterator[None]:
+        """Cut the connection when the block takes too long: a server that drips is never silent."""
+        watch = threading.Timer(self._settings.total_seconds, self._cut)
+        watch.daemon = True
+        watch.start()
+        try:
+            yield
+        finally:
+            watch.cancel()
+
+    def _cut(self) -> None:
+        sock = self._open_line.sock
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
     @property
     def _open_line(self) -> smtplib.SMTP:
         assert self._line is not None, "connect() comes first"
@@ -658,8 +683,8 @@ class Relay:
         ours = settings.sender.rpartition("@")[2]
         if settings.security == "tls":
             context = self._context()
-            return smtplib.SMTP_SSL(settings.host, port, ours, timeout=settings.seconds, context=context)
-        return smtplib.SMTP(settings.host, port, ours, timeout=settings.seconds)
+            return smtplib.SMTP_SSL(settings.host, port, ours, timeout=settings.silence_seconds, context=context)
+        return smtplib.SMTP(settings.host, port, ours, timeout=settings.silence_seconds)
 
     def _sign_in(self, line: smtplib.SMTP) -> None:
         if self._settings.security == "starttls":

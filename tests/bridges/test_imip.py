@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -519,6 +520,22 @@ class TestLostAnswers:
         if len(again) == 5:
             assert len({each["Message-ID"] for each in relay.mail_to(ANN.id)}) == 1
 
+    @pytest.mark.parametrize("series_from", [0, 3])
+    @pytest.mark.parametrize("fault", ["lost", "unheard"])
+    @pytest.mark.parametrize("after", range(0, 12, 3))
+    def test_wherever_it_breaks_off_everything_shows_once(
+        self, relay: FakeRelay, fault: str, after: int, series_from: int
+    ) -> None:
+        bridge = opened(relay, series_from=series_from)
+        orders = puts(bridge, [*weekly(8), *(at(hours, title=f"at {hours}") for hours in range(10))])
+        relay.after = after
+        setattr(relay, fault, 1)
+        outcomes = bridge.carry_out(ANN, orders)
+        assert any(isinstance(each, Transient) for each in outcomes)
+        left = [order for order in orders if not bridge.find(ANN, order.key, order.event)]
+        refs(bridge.carry_out(ANN, left))
+        assert ordered(shown(bridge)) == ordered(order.event for order in orders)
+
     def test_a_lost_memory_leaves_the_refs(self, relay: FakeRelay, bridge: ReadableImip) -> None:
         ref = bridge.update(ANN, bridge.create(ANN, key("a"), bridge.fit(at(0))), bridge.fit(at(1)))
         other = opened(relay)
@@ -648,6 +665,13 @@ class TestConnection:
             with pytest.raises(Denied):
                 self.secured(relay, tmp_path).create(ANN, key("b"), at(0))
             assert len(relay.received) == 1
+
+    def test_a_server_that_takes_its_time_is_cut_off(self, relay: FakeRelay) -> None:
+        bridge, relay.slow = opened(relay, total_seconds=0.05), 0.5
+        started = time.monotonic()
+        with pytest.raises(Transient):
+            bridge.create(ANN, key("a"), at(0))
+        assert time.monotonic() - started < 0.4
 
     def test_a_server_that_is_away_is_tried_once_a_call(self, relay: FakeRelay, bridge: ReadableImip) -> None:
         relay.stop()

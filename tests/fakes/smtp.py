@@ -64,6 +64,8 @@ class FakeRelay:
     says      what MAIL, RCPT or DATA (after the message) is answered with, such as {"DATA": "554 5.6.0 Spam"}
     lost      takes the next message, so many times, and breaks off without an answer
     unheard   breaks off before it takes the next message, so many times
+    after     so many messages pass before `lost` and `unheard` strike
+    slow      seconds before a message is answered
     """
 
     security: str = "none"
@@ -72,6 +74,8 @@ class FakeRelay:
     says: dict[str, str] = field(default_factory=dict)
     lost: int = 0
     unheard: int = 0
+    after: int = 0
+    slow: float = 0
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     port: int = 0
@@ -157,14 +161,16 @@ class FakeRelay:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         if "DATA" in self.says:
             return self.says["DATA"]
-        if self.unheard:
+        strikes, self.after = self.after == 0, max(0, self.after - 1)
+        if self.unheard and strikes:
             self.unheard -= 1
             return _hang_up(server)
         content = envelope.content
         assert isinstance(content, bytes)
         message = message_from_bytes(content, EmailMessage, policy=RULES)
         self.received.append(Received(envelope.mail_from or "", tuple(envelope.rcpt_tos), message))
-        if self.lost:
+        await asyncio.sleep(self.slow)
+        if self.lost and strikes:
             self.lost -= 1
             return _hang_up(server)
         return "250 OK"
