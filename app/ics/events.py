@@ -130,10 +130,11 @@ class Reader:
         self.problems.append(Problem(line, text, self._uid, lost))
 
     def _understood(self, component: Component, order: int) -> Entry | None:
+        props = component.props
         begin = component.first("DTSTART")
         if begin is None or not begin.value.strip():
             return self._timeless(component, begin)
-        start = self.stamp(begin, required=True)
+        start = self.stamp(begin)
         if self._uid is None:
             self._uid = _made_uid(component)
             self.note(f"the event has no UID; it was given {self._uid}")
@@ -145,10 +146,10 @@ class Reader:
             length=self._length(component, start),
             slot=self._slot(slot),
             onward=slot is not None and slot.head.params.get("RANGE", "").strip().upper() == "THISANDFUTURE",
-            rules=self._rules(component, "RRULE"),
-            exrules=self._rules(component, "EXRULE"),
-            extras=tuple(self._extras(component, start)),
-            exdates=tuple(self._exdates(component)),
+            rules=self._rules(component, "RRULE") if "RRULE" in props else (),
+            exrules=self._rules(component, "EXRULE") if "EXRULE" in props else (),
+            extras=tuple(self._extras(component, start)) if "RDATE" in props else (),
+            exdates=tuple(self._exdates(component)) if "EXDATE" in props else (),
             revision=(_number(component.value("SEQUENCE")), _latest(component), order),
             cancelled=_STATUS.get(component.value("STATUS").strip().upper()) is Status.CANCELLED,
         )
@@ -165,22 +166,22 @@ class Reader:
         return None
 
     def _with_start(self, component: Component, begin: Line) -> Entry:
-        start = self.stamp(begin, required=True)
+        start = self.stamp(begin)
         uid = self._uid or _made_uid(component)
         return Entry(uid, component, start, ONE_DAY if start.day else NOTHING)
 
     def _slot(self, line: Line | None) -> Stamp | None:
         if line is None or not line.value.strip():
             return None
-        return self.stamp(line, required=True)
+        return self.stamp(line)
 
     # ------------------------------------------------------------------------------------------------------- values
 
-    def stamp(self, line: Line, *, required: bool = False) -> Stamp:
+    def stamp(self, line: Line) -> Stamp:
         """The time in a property; Unreadable says why it is none (a zone that nobody knows is a reason)."""
-        return self._stamp(line.value.strip(), line, required=required)
+        return self._stamp(line.value.strip(), line)
 
-    def _stamp(self, text: str, line: Line, *, required: bool = False) -> Stamp:
+    def _stamp(self, text: str, line: Line) -> Stamp:
         try:
             basic = read_basic(text)
         except ValueError as error:

@@ -108,8 +108,9 @@ class Place:
         if self.zone is None or not (length.days or length.exact):
             return rough
         if not placed.gap:
-            here = self.anchor(shown.date())
-            if here is not None and here == self.anchor(rough.date()):
+            day, last = shown.date(), rough.date()
+            here = self.anchor(day)
+            if here is not None and (day == last or here == self.anchor(last)):
                 return rough
         begun = self.put(shown.replace(tzinfo=None) + timedelta(days=length.days)) if length.days else placed
         return max(begun.instant + length.exact, placed.instant).astimezone(self.zone)

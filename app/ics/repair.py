@@ -16,8 +16,8 @@ def time_text(text: str) -> tuple[str, tuple[str, ...]]:
 
     RFC 5545 sections 3.3.4 and 3.3.5. Blanks and small letters (hand-made files), dashes and colons (web shops and
     CMS exports), no seconds (Lotus), a fraction (JavaScript's toISOString), a date with Z (Google's RDATE:20131210Z),
-    midnight as 24:00 (hand-made timetables),
-    an offset from UTC behind it (scripts that know ISO 8601 and not iCalendar). What is none of these comes back as it was.
+    midnight as 24:00 (hand-made timetables), an offset from UTC (scripts that know ISO 8601 and not iCalendar). What
+    is none of these comes back as it was.
     """
     compact = " ".join(text.split()).upper()
     match = _ISO.fullmatch(compact)

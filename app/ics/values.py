@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
@@ -46,15 +45,14 @@ class Length(NamedTuple):
     @property
     def rough(self) -> timedelta:
         """As one span, for windows."""
-        return timedelta(days=self.days) + self.exact
+        return timedelta(days=self.days) + self.exact if self.days else self.exact
 
 
 NOTHING = Length(0, _NO_TIME)
 ONE_DAY = Length(1, _NO_TIME)
 
 
-@dataclass(frozen=True, slots=True)
-class Basic:
+class Basic(NamedTuple):
     """The text of a time in its parts: `day`, the clock or None, and whether it ends in Z (or an offset's zone)."""
 
     local: datetime
