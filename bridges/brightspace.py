@@ -36,7 +36,6 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from html.parser import HTMLParser
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -476,7 +475,7 @@ class BrightspaceBridge:
         yield from self._plainly((block for block in blocks if block not in series), window)
         for block in series:
             unit, id = id_of(block.get("OrgUnitId")), id_of(block.get("CalendarEventId"))
-            yield from self._told([self._http.get(self._le(f"{unit}/calendar/event/{id}/occurrences"))])
+            yield from self._told([self._http.get(self._le(f"{unit}/calendar/event/{id}/occurrences"))], window)
 
     def _gathered(
         self, listing: tuple[str, Query], occurrences: Iterable[tuple[str, Query]], window: Window
@@ -491,7 +490,7 @@ class BrightspaceBridge:
             blocks = self._listed(*listing, times)
             yield from self._plainly((block for block in blocks if not is_series(block)), window)
         for path, query in occurrences:
-            yield from self._told(self._listed(path, query, times))
+            yield from self._told(self._listed(path, query, times), window)
 
     def _times(self, window: Window, *, before: timedelta) -> dict[str, str]:
         """The window with time around it: days may be laid out in another zone, long events begin before it."""
@@ -517,19 +516,23 @@ class BrightspaceBridge:
             else:
                 yield from self._expanded(block, when, window)
 
-    def _told(self, entries: Iterable[Any]) -> Iterator[Happening]:
+    def _told(self, entries: Iterable[Any], window: Window) -> Iterator[Happening]:
         """EventWithOccurrencesInfo blocks as the site expanded them."""
         for entry in entries:
             match entry:
-                case {"EventDataInfo": dict(block), "Occurrences": list(occurrences)} if is_series(block):
-                    for each in occurrences:
-                        slot, when = id_of(each.get("RecurrenceId")), when_of(each)
-                        if slot and when is not None:
-                            yield Happening(block, when, slot)
-                case {"EventDataInfo": dict(block)} if not is_series(block) and (when := when_of(block)) is not None:
-                    yield Happening(block, when)
+                case {"EventDataInfo": dict(block), "Occurrences": list(occurrences)}:
+                    series = is_series(block)
+                    yield from self._occurring(block, occurrences) if series else self._plainly([block], window)
                 case _:
                     raise Transient(f"{self._http.host} sent something else than occurrences.", raw=repr(entry)[:1000])
+
+    def _occurring(self, block: Block, occurrences: Iterable[Any]) -> Iterator[Happening]:
+        for each in occurrences:
+            slot, when = (id_of(each.get("RecurrenceId")), when_of(each)) if isinstance(each, dict) else ("", None)
+            if slot and when is not None:
+                yield Happening(block, when, slot)
+            else:
+                log.warning("left out a Brightspace occurrence without id or time: %s", block.get("CalendarEventId"))
 
     def _expanded(self, block: Block, first: When, window: Window) -> Iterator[Happening]:
         rule = Recurrence.parse(block.get("RecurrenceInfo"))
@@ -662,60 +665,83 @@ def _html_line(line: str) -> str:
 
 
 def text_of(markup: Any) -> str:
-    """HTML as plain text; a link that shows other words is told in brackets behind them."""
+    """HTML as plain text; a link that shows other words is told in brackets behind them. Linear in time."""
     reader = _Reader()
-    reader.feed(markup if isinstance(markup, str) else "")
-    reader.close()
+    for closing, tag, rest, text in _MARKS.findall(_uncommented(markup) if isinstance(markup, str) else ""):
+        if tag:
+            reader.pass_tag(tag.lower(), rest, closes=bool(closing))
+        else:
+            reader.show(text)
     return reader.text.replace("\N{NO-BREAK SPACE}", " ")
 
 
-class _Reader(HTMLParser):
-    """Collects what a browser would show."""
+_MARKS = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)([^<>]*+)>|<[!?/][^<>]*+>|([^<]++|<)")
+"""A tag (its slash, name and the rest), another mark, or text. No part looks beyond the next `<`."""
+_BLOCK = re.compile("p|div|[uo]l|li|table|tr|h[1-6r]|blockquote|pre|section")
+_UNSEEN = frozenset(("script", "style", "head", "title", "template"))
+_HREF = re.compile(r"""(?i)\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+))""")
+_ABSURD_NUMBER = re.compile(r"&#[xX]?[0-9a-fA-F]{9,};?")
 
-    block = re.compile("p|div|[uo]l|li|table|tr|h[1-6r]|blockquote|pre|section")
-    unseen = frozenset(("script", "style", "head", "title", "template"))
+
+def _uncommented(markup: str) -> str:
+    head, *parts = markup.split("<!--")
+    return head + "".join(part.partition("-->")[2] for part in parts)
+
+
+def _unescaped(text: str) -> str:
+    return html.unescape(_ABSURD_NUMBER.sub("\N{REPLACEMENT CHARACTER}", text))
+
+
+class _Reader:
+    """Collects what a browser would show. (The standard library's parser takes minutes for some broken markup.)"""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.text = ""
+        self._shown: list[str] = []
         self._breaks = 0
         self._hidden = 0
         self._links: list[tuple[str, int]] = []
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._border(tag)
-        self._hidden += tag in self.unseen
-        if tag == "br":
+    @property
+    def text(self) -> str:
+        return "".join(self._shown)
+
+    def pass_tag(self, tag: str, rest: str, *, closes: bool) -> None:
+        if _BLOCK.fullmatch(tag):
+            self._breaks = max(self._breaks, 2 if tag in ("p", "ul", "ol") else 1)
+        if tag in _UNSEEN:
+            self._hidden = max(0, self._hidden + (-1 if closes else 1))
+        elif tag == "br":
             self._append("\n")
-        elif tag == "li":
+        elif tag == "li" and not closes:
             self._append("- ")
         elif tag == "a":
-            self._links.append((_address(dict(attrs).get("href")), len(self.text)))
+            self._pass_link(rest, closes=closes)
 
-    def handle_endtag(self, tag: str) -> None:
-        self._border(tag)
-        self._hidden -= tag in self.unseen and self._hidden > 0
-        if tag == "a" and self._links:
+    def _pass_link(self, rest: str, *, closes: bool) -> None:
+        if not closes:
+            href = _HREF.search(rest)
+            address = _unescaped(href[1] or href[2] or href[3] or "") if href else ""
+            self._links.append((_address(address), len(self._shown)))
+        elif self._links:
             address, start = self._links.pop()
-            if address and self.text[start:].strip() != address:
+            if address and "".join(self._shown[start:]).strip() != address:
                 self._append(f" ({address})")
 
-    def handle_data(self, data: str) -> None:
-        data = re.sub(r"[ \t\r\n\f]+", " ", data)
-        if self._breaks or self.text[-1:] in ("", "\n", " "):
-            data = data.removeprefix(" ")
-        if data and not self._hidden:
-            self._append(data)
-
-    def _border(self, tag: str) -> None:
-        if self.block.fullmatch(tag):
-            self._breaks = max(self._breaks, 2 if tag in ("p", "ul", "ol") else 1)
+    def show(self, text: str) -> None:
+        """Text between tags; blanks and breaks in it count as one blank."""
+        text = re.sub(r"[ \t\r\n\f]+", " ", _unescaped(text))
+        if self._breaks or not self._shown or self._shown[-1][-1] in "\n ":
+            text = text.removeprefix(" ")
+        if text:
+            self._append(text)
 
     def _append(self, text: str) -> None:
-        if self.text and self._breaks:
-            self.text = self.text.rstrip(" ") + "\n" * self._breaks
+        if self._hidden:
+            return
+        if self._shown and self._breaks:
+            self._shown.append("\n" * self._breaks)
         self._breaks = 0
-        self.text += text
+        self._shown.append(text)
 
 
 def _address(text: Any) -> str:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from bridges.contract import Tools, Vault
 
 _CLOCK = re.compile(r"(?i)timestamp out of range[^\d]{0,20}(\d{9,12})")
+_SIGNED = re.compile(r"\b(x_[cd]=)[^&'\s]+")
 _SIGNATURE = ("x_a", "x_b", "x_c", "x_d", "x_t")
 FIRST_YEAR, LAST_YEAR = 2, 9998
 """Years at whose borders no zone and no day more leads out of the calendar."""
@@ -252,7 +253,11 @@ class ValenceHttp(LmsHttp):
 
     def _exchange(self, request: requests.PreparedRequest, deadline: float) -> Answer:
         """A refusal for the clock's sake becomes a 401, which is what a new signature mends."""
-        answer = super()._exchange(request, deadline)
+        try:
+            answer = super()._exchange(request, deadline)
+        except Transient as error:
+            error.raw = _SIGNED.sub(r"\1…", error.raw)
+            raise
         clock = _CLOCK.search(answer.body[:500].decode("utf-8", "replace")) if answer.status == 403 else None
         if clock is None or not isinstance(self._auth, IdKey):
             return answer
@@ -495,7 +500,7 @@ def id_of(value: Any) -> str:
     """An id as text, whether it came as a number or as one in quotes; "" for anything else."""
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return str(value)
-    return value if isinstance(value, str) and value.isascii() and value.isdecimal() else ""
+    return value if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 20 else ""
 
 
 def floored(moment: datetime) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -280,12 +281,11 @@ class TestTokens:
         site.expire_tokens()
         assert open_site().read(COURSE, AROUND) == []
 
-    def test_a_refresh_token_is_kept_even_without_an_access_token(self, open_site: Open, vault: PlainVault) -> None:
-        bridge = open_site()
-        auth = bridge._http._auth
+    def test_a_refresh_token_is_kept_even_without_an_access_token(self, open_site: Open, site: FakeBrightspace) -> None:
+        site.faults.append(Fault("barren", on="token"))
         with pytest.raises(Transient, match="without a token"):
-            auth._stored(auth._kept(), {"refresh_token": "rt.next"})  # type: ignore[union-attr]
-        assert "rt.next" in vault.secrets["brightspace/space"]
+            open_site(tries=1).read(COURSE, AROUND)
+        assert open_site().read(COURSE, AROUND) == []
 
     def test_a_lost_answer_needs_a_person(self, open_site: Open, site: FakeBrightspace) -> None:
         site.faults.append(Fault("lost", on="token"))
@@ -294,8 +294,13 @@ class TestTokens:
             bridge.read(COURSE, AROUND)
         with pytest.raises(Denied, match="Sign in anew"):
             bridge.read(COURSE, AROUND)
-        site.grants.append(replace(site.grants[0] if site.grants else fresh_grant(site), refresh="rt.new", used=False))
-        assert open_site(OAUTH | {"refresh_token": "rt.new"}).read(COURSE, AROUND) == []
+        site.sign_in("rt.anew")
+        assert open_site(OAUTH | {"refresh_token": "rt.anew"}).read(COURSE, AROUND) == []
+
+    def test_a_request_that_did_not_arrive_burns_nothing(self, open_site: Open, site: FakeBrightspace) -> None:
+        for kind in ("unheard", "status", "html"):
+            site.faults.append(Fault(kind, on="token"))
+        assert open_site(tries=4).read(COURSE, AROUND) == []
 
     def test_a_token_that_dies_within_a_write_costs_no_second_write(
         self, bridge: BrightspaceBridge, site: FakeBrightspace
@@ -318,14 +323,10 @@ class TestTokens:
         assert site.calls == {"versions": 1, "token": 1}
 
     def test_a_scope_that_is_lacking_is_named(self, open_site: Open, site: FakeBrightspace) -> None:
-        site.grants[0].scope = "calendar:my_events:read core:*:*"
-        bridge = open_site(scope="calendar:my_events:read")
+        site.sign_in("rt.less", scope="calendar:my_events:read")
+        bridge = open_site(OAUTH | {"refresh_token": "rt.less"}, scope="calendar:my_events:read")
         with pytest.raises(Denied, match=r"Required: core:\*:\*"):
             bridge.read(COURSE, AROUND)
-
-
-def fresh_grant(site: FakeBrightspace) -> Any:
-    return FakeBrightspace().grants[0]
 
 
 def at_once(deeds: list[Callable[[], Any]]) -> list[Any]:
@@ -772,12 +773,39 @@ class TestText:
             ("<script>alert(1)</script><style>p{}</style>seen", "seen"),
             ("plain, no markup", "plain, no markup"),
             ("1 < 2 <3", "1 < 2 <3"),
+            ("a<!--[if mso]><xml>no</xml><![endif]-->b<!-- <p> -->c<!doctype html>", "abc"),
+            ("<A HREF='https://x.example/?a&amp;b'>x</A><BR>y", "x (https://x.example/?a&b)\ny"),
+            ("&#65;&#x42;&#" + "9" * 5000 + ";", "AB\ufffd"),
             (None, ""),
             (7, ""),
         ],
     )
     def test_markup_is_read_as_a_browser_shows_it(self, markup: Any, text: str) -> None:
         assert text_of(markup) == text
+
+    @pytest.mark.parametrize(
+        "piece",
+        [
+            "<",
+            "<a ",
+            "<a href='",
+            "<a href=\"' ",
+            "<!--",
+            "<!",
+            "</",
+            "&",
+            "&#",
+            "<p>",
+            "<a href=http://x>",
+            "<script>",
+            " ",
+            "x",
+        ],
+    )
+    def test_no_markup_takes_long(self, piece: str) -> None:
+        begun = time.process_time()
+        text_of(html_of(text_of(piece * (50_000 // len(piece)))))
+        assert time.process_time() - begun < 0.5
 
 
 class TestFaults:
@@ -897,9 +925,8 @@ class TestFaults:
         caplog: pytest.LogCaptureFixture,
         broken: dict[str, Any],
     ) -> None:
-        site.settings.now, site.settings.le = MONDAY.isoformat(), ("1.82",)
-        id = site.put(**broken)
-        site._span = lambda event, usual=site._span: (MONDAY, MONDAY) if event is site.events[id] else usual(event)  # type: ignore[method-assign, misc]
+        site.settings.listing, site.settings.le = "all", ("1.82",)
+        site.put(**broken)
         expected = seed(at(1))
         assert values(bridge.read(COURSE, AROUND)) == [expected]
         assert "left out" in caplog.text

@@ -130,6 +130,7 @@ class Fault:
     slow     waits `seconds` before the answer; with `drip`, also so long between single bytes
     loop     the next page is this one again; `foreign`: it is at another host
     null     answers null where the members of a page should be
+    barren   hands out a refresh token, and no access token with it
     """
 
     kind: str
@@ -156,7 +157,8 @@ class Fault:
 class Settings:
     """`now` is ISO 8601, or empty for the real clock; `ahead` is by how many seconds the site's clock is off.
 
-    `listing` says what the listings by time go by: the `start` of an event and of a whole series, or an `overlap`.
+    `listing` says what the listings by time go by: the `start` of an event and of a whole series, an `overlap`, or
+    nothing (`all`).
     `bad_body` is the status of a body that cannot be bound. `empty_pages` puts an empty page before each full one.
     """
 
@@ -205,7 +207,11 @@ class FakeBrightspace:
         self.add_user(STUDENT, "Bo", "user-key-2")
         self.add_course(ORGANISATION, "Example University", teachers=[TEACHER])
         self.add_course("6700", "Biology 101", teachers=[TEACHER], students=[STUDENT])
-        self.grants.append(Grant("first", self.users[TEACHER], "core:*:*", FIRST_REFRESH))
+        self.sign_in(FIRST_REFRESH)
+
+    def sign_in(self, refresh: str, *, user: str = TEACHER, scope: str = "core:*:*") -> None:
+        """A person signs in (again) by browser, and is handed this refresh token."""
+        self.grants.append(Grant(refresh, self.users[user], scope, refresh))
 
     def add_user(self, id: str, name: str, key: str) -> User:
         self.users[id] = User(id, name, key)
@@ -671,6 +677,8 @@ class FakeBrightspace:
 
     def _within(self, request: Request, events: list[Json]) -> list[Json]:
         since, until = self._window(request)
+        if self.settings.listing == "all":
+            return events
         if self.settings.listing == "start":
             return [each for each in events if since <= self._span(each)[0] <= until]
         spans = [(each, [self._span(one) for one in self._expanded(each)]) for each in events]
@@ -962,6 +970,11 @@ def _slow(fault: Fault, request: Request, response: Response) -> Response:
     return _streamed(response, pieces(), len(data))
 
 
+def _barren(fault: Fault, request: Request, response: Response) -> Response:
+    response.set_data(json.dumps({"refresh_token": response.get_json()["refresh_token"]}))
+    return response
+
+
 def _streamed(response: Response, pieces: Iterator[bytes], length: int) -> Response:
     response.response = pieces
     response.headers["Content-Length"] = str(length)
@@ -995,4 +1008,5 @@ _AFTER: dict[str, Callable[[Fault, Request, Response], Response]] = {
     "slow": _slow,
     "loop": _loop,
     "foreign": _loop,
+    "barren": _barren,
 }
