@@ -7,7 +7,7 @@ from functools import cached_property
 
 from app.ics.problems import NotACalendar
 
-_BREAK = re.compile(r"\r+\n|\r")
+_BREAK = re.compile(r"\r++\n?+")
 _CHARSET = re.compile(r";CHARSET=\"?([A-Za-z0-9_-]{1,40})", re.IGNORECASE)
 _CHARSETS = re.compile(
     r"(?:iso-?8859-\d{1,2}|windows-125\d|cp125\d|us-ascii|utf-?8|shift_jis|gb2312|gbk|gb18030|big5|euc-jp|euc-kr|"

@@ -14,6 +14,7 @@ from itertools import chain
 from math import gcd
 
 DAY = 86_400
+_LONGEST = 4000  # letters of a rule; all lists in full have about 2,500
 _LAST_DAY = date.max.toordinal()
 _WEEKDAYS = {"MO": 0, "TU": 1, "WE": 2, "TH": 3, "FR": 4, "SA": 5, "SU": 6}
 _BYDAY = re.compile(r"([+-]?\d{1,3})?(MO|TU|WE|TH|FR|SA|SU)", re.ASCII)
@@ -115,9 +116,15 @@ class Rule:
 # ---------------------------------------------------------------------------------------------------- reading a rule
 
 
-@lru_cache(maxsize=2048)
 def parse_rule(text: str) -> Rule:
     """The rule in the value of an RRULE property, in any case and with stray blanks; RuleError says what is wrong."""
+    if len(text) > _LONGEST:
+        raise RuleError(f"it has {len(text):,} letters, more than any rule needs")
+    return _parsed(text)
+
+
+@lru_cache(maxsize=2048)
+def _parsed(text: str) -> Rule:
     parts, notes = _split("".join(text.split()).upper())
     if "FREQ" not in parts:
         raise RuleError("it has no FREQ")

@@ -297,6 +297,8 @@ def test_specimens_are_read_whole(path: Path) -> None:
         calendar(event("DTEND" + ";X=1" * 100_000 + ":20250310T100000")),
         calendar(event("SUMMARY:" + "\\" * 1_000_000)),
         calendar(event("A" * 1_000_000 + ":x")),
+        calendar(event()) + b"\r" * 2_000_000,
+        calendar(event('DTEND;TZID="(UTC+01:00) ' + "a," * 300_000 + '":20250310T100000')),
         calendar(event("DTEND;X=" + '"' * 100_001)),
         calendar(event('DTEND;X="' + "a:" * 100_000)),
         calendar(event("RRULE:FREQ=DAILY;BYMONTHDAY=" + "1," * 300_000)),
