@@ -360,7 +360,7 @@ class BrightspaceBridge:
         return RemoteRef(id)
 
     def update(self, calendar: CalendarRef, ref: RemoteRef, event: Event) -> RemoteRef:
-        """PUT the whole event. A 404 counts as gone when the event is not found either."""
+        """PUT the whole event, which also shows one that somebody hid. A 404 counts as gone after a second look."""
         self.check_target(calendar)
         path = self._event_path(calendar, ref)
         try:
@@ -470,12 +470,12 @@ class BrightspaceBridge:
         if not id_of(person):
             raise Denied(f"'{person}' is no user id: write person/me or person/30121.")
         times = self._times(window, before=timedelta(days=self._settings.series_days))
-        blocks = list(self._listed(f"{organisation}/calendar/events/user/", {"userId": person}, times))
-        series = [block for block in blocks if is_series(block)] if self._is_told else []
-        yield from self._plainly((block for block in blocks if block not in series), window)
-        for block in series:
-            unit, id = id_of(block.get("OrgUnitId")), id_of(block.get("CalendarEventId"))
-            yield from self._told([self._http.get(self._le(f"{unit}/calendar/event/{id}/occurrences"))], window)
+        for block in self._listed(f"{organisation}/calendar/events/user/", {"userId": person}, times):
+            if self._is_told and is_series(block):
+                unit, id = id_of(block.get("OrgUnitId")), id_of(block.get("CalendarEventId"))
+                yield from self._told([self._http.get(self._le(f"{unit}/calendar/event/{id}/occurrences"))], window)
+            else:
+                yield from self._plainly([block], window)
 
     def _gathered(
         self, listing: tuple[str, Query], occurrences: Iterable[tuple[str, Query]], window: Window
@@ -542,9 +542,8 @@ class BrightspaceBridge:
             return
         start, end = span_of(first, self._zone)
         since = moved(window.start, start - end - DAY).astimezone(self._zone).date()
-        until = moved(window.end, DAY).astimezone(self._zone).date()
+        until = min(moved(window.end, DAY).astimezone(self._zone).date(), date(LAST_YEAR, 12, 31))
         began = first.start if isinstance(first, AllDay) else start.astimezone(self._zone).date()
-        until = min(until, date(LAST_YEAR, 12, 31))
         for day in rule.dates(began, since, until, WEEK.index(self._settings.week_start)):
             when = on_day(first, day, self._zone)
             if rule.until is not None and span_of(when, self._zone)[0] > rule.until:
@@ -558,14 +557,15 @@ class BrightspaceBridge:
             for each in (
                 self._value(happening, writable=writable)
                 for happening in happenings
-                if window.overlaps(happening.when) and self._is_shown(happening.block) and _named(happening.block)
+                if window.overlaps(happening.when) and self._is_shown(happening) and _named(happening.block)
             )
         }
         return sorted(found.values(), key=lambda each: (window.span(each.event.when)[0], each.ref))
 
-    def _is_shown(self, block: Block) -> bool:
-        when = when_of(block)
-        return when is None or is_visible(block, span_of(when, self._zone), self._now())
+    def _is_shown(self, happening: Happening) -> bool:
+        """A series is hidden and shown as a whole, by its first start."""
+        when = when_of(happening.block) or happening.when
+        return is_visible(happening.block, span_of(when, self._zone), self._now())
 
     def _value(self, happening: Happening, *, writable: bool) -> Found:
         block, id = happening.block, id_of(happening.block.get("CalendarEventId"))

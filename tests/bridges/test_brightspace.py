@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bridges.brightspace import BrightspaceBridge, BrightspaceSettings, html_of, text_of
@@ -19,8 +21,18 @@ from bridges.contract import Directory, PlainMeter, PlainVault, Tools
 from bridges.errors import Denied, Gone, Rejected, Transient
 from bridges.model import AllDay, CalendarRef, Event, Kind, RemoteRef, Status, Timed, Window, instant
 from bridges.valence import Recurrence, Version, signature, signature_base
-from tests.bridges.contract import AROUND, DAY, HOUR, MONDAY, SPECIMEN, Put, SinkContract, at, key, values
-from tests.fakes.brightspace import DUE, FIRST_REFRESH, ORGANISATION, STUDENT, VISIBLE, FakeBrightspace, Fault
+from tests.bridges.contract import AROUND, DAY, HOUR, MONDAY, SPECIMEN, Put, SinkContract, at, generated, key, values
+from tests.fakes.brightspace import (
+    DUE,
+    FIRST_REFRESH,
+    MEMBERS,
+    ORGANISATION,
+    STUDENT,
+    VISIBLE,
+    WEEKDAYS,
+    FakeBrightspace,
+    Fault,
+)
 from tests.fakes.wsgi import serving, session_to
 
 SITE = "https://lms.example.edu"
@@ -398,6 +410,17 @@ class TestReading:
             open_site(**more).read(COURSE, AROUND)
             assert site.calls.total() == 2, more
 
+    @pytest.mark.parametrize("hold_all", [False, True])
+    def test_single_events_come_once_where_occurrences_hold_them_too(
+        self, open_site: Open, site: FakeBrightspace, seed: Put, hold_all: bool
+    ) -> None:
+        site.settings.occurrences_hold_all = True
+        seed(SPECIMEN)
+        site.put(**weekly())
+        found = open_site(occurrences_hold_all=hold_all).read(COURSE, AROUND)
+        assert [(each.ref, each.writable) for each in found] == [("8801", True), ("8802/1", False)]
+        assert site.calls["orgunits"] == (not hold_all)
+
     @pytest.mark.parametrize("size", [1, 2, 3, 7])
     @pytest.mark.parametrize("empty", [False, True])
     def test_pages_are_followed_to_the_end(
@@ -626,6 +649,29 @@ class TestSeries:
         rule = Recurrence.parse({"RepeatType": repeat, "RepeatEvery": every})
         assert rule is not None
         assert list(rule.dates(date(2025, 3, 10), date(2025, 3, 1), date(2026, 3, 1), 6)) == [date(2025, 3, 10)]
+
+    @generated(60)
+    @given(data=st.data())
+    def test_what_we_expand_is_what_the_site_tells(
+        self, open_site: Open, site: FakeBrightspace, data: st.DataObject
+    ) -> None:
+        site.events.clear()
+        start = data.draw(st.datetimes(datetime(2024, 1, 1), datetime(2025, 12, 1))).replace(microsecond=0, tzinfo=UTC)
+        until = start + data.draw(st.timedeltas(DAY, 600 * DAY))
+        rule = {
+            "RepeatType": data.draw(st.integers(2, 5)),
+            "RepeatEvery": data.draw(st.integers(1, 5)),
+            "RepeatOnInfo": data.draw(st.dictionaries(st.sampled_from(WEEKDAYS), st.booleans())),
+            "RepeatUntilDate": stamp(until),
+        }
+        when = times(start, start + data.draw(st.timedeltas(timedelta(minutes=1), 2 * DAY)))
+        if data.draw(st.booleans()):
+            when = {"StartDay": f"{start:%Y-%m-%d}T00:00:00.000", "EndDay": f"{start + 2 * DAY:%Y-%m-%d}T00:00:00.000"}
+        site.put(RecurrenceInfo=rule, **when)
+        site.settings.now = (MONDAY - 300 * DAY).isoformat()
+        around = window(start + data.draw(st.timedeltas(-DAY, 500 * DAY)), 90 * DAY)
+        readings = [values(open_site(occurrence_routes=told, lookback_days=3).read(COURSE, around)) for told in (0, 1)]
+        assert readings[0] == readings[1]
 
     def test_a_broken_rule_counts_once(self, open_site: Open, site: FakeBrightspace) -> None:
         site.settings.le = ("1.82",)
@@ -1004,3 +1050,146 @@ def test_the_fake_keeps_a_journal_on_disk(tmp_path: Path) -> None:
     fake.close()
     assert state["calls"] == {"versions": 1, "create": 1}
     assert (tmp_path / "journal").read_text().count('"do": "create"') == 1
+
+
+class Raw:
+    """A client without manners: what it sends is what is asked for."""
+
+    def __init__(self, site: FakeBrightspace) -> None:
+        self._session = session_to({SITE: site, AUTH: site})()
+        self.token = ""
+
+    def __call__(self, method: str, path: str, **more: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.token}"} | more.pop("headers", {})
+        host = AUTH if path.startswith(("/core", "/oauth2")) else SITE
+        return self._session.request(method, host + path, headers=headers, allow_redirects=False, **more)
+
+    def refresh(self, token: str, **fields: str) -> requests.Response:
+        given = {"grant_type": "refresh_token", "refresh_token": token} | fields
+        return self._session.post(f"{AUTH}/core/connect/token", given, auth=("client-1", "client-secret-1"))
+
+
+class TestTheFake:
+    """The fake is as stubborn as the documents say."""
+
+    @pytest.fixture
+    def raw(self, site: FakeBrightspace) -> Raw:
+        raw = Raw(site)
+        raw.token = raw.refresh(FIRST_REFRESH).json()["access_token"]
+        return raw
+
+    @pytest.mark.parametrize(
+        ("method", "path"),
+        [
+            ("GET", "/d2l/api/versions"),
+            ("GET", "/d2l/api/le/1.74/6700/calendar/events/"),
+            ("POST", "/d2l/api/le/1.97/6700/calendar/event"),
+            ("GET", "/d2l/api/le/1.97/6700/calendar/event/8801/"),
+            ("GET", "/d2l/api/le/1.97/6700/calendar/events"),
+            ("GET", "/d2l/api/le/1.97/6700/calendar/events/orgunits"),
+            ("GET", "/d2l/api/le/1.82/6700/calendar/events/occurrences/"),
+            ("GET", "/d2l/api/le/1.82/6700/calendar/event/8801/occurrences"),
+            ("GET", "/d2l/api/lp/1.63/users/whoami/"),
+        ],
+    )
+    def test_the_wrong_slash_or_version_is_404(self, raw: Raw, site: FakeBrightspace, method: str, path: str) -> None:
+        site.put(**times(MONDAY, MONDAY + HOUR))
+        assert raw(method, path).status_code == 404
+
+    def test_versions_need_no_sign_in_and_all_else_does(self, raw: Raw) -> None:
+        raw.token = ""
+        assert raw("GET", "/d2l/api/versions/").json()[0]["LatestVersion"] == "1.97"
+        assert raw("GET", "/d2l/api/le/versions/").json()["ProductCode"] == "le"
+        assert raw("GET", "/d2l/api/le/versions/1.82").json()["Supported"] is True
+        assert raw("GET", "/d2l/api/le/1.97/6700/calendar/events/").status_code == 401
+
+    def test_a_refresh_token_used_twice_kills_its_family(self, raw: Raw) -> None:
+        again = raw.refresh(FIRST_REFRESH)
+        assert (again.status_code, again.json()) == (400, {"error": "invalid_grant"})
+        assert raw("GET", "/d2l/api/lp/1.63/users/whoami").status_code == 401
+
+    def test_a_code_works_once(self, raw: Raw) -> None:
+        query = {
+            "client_id": "client-1",
+            "redirect_uri": "https://sync.example.org/cb",
+            "scope": "core:*:*",
+            "state": "s",
+        }
+        leads_to = raw("GET", "/oauth2/auth", params=query).headers["Location"]
+        code = leads_to.partition("code=")[2].partition("&")[0]
+        given = {"grant_type": "authorization_code", "code": code, "client_id": "client-1"}
+        given |= {"client_secret": "client-secret-1", "redirect_uri": query["redirect_uri"]}
+        answers = [raw("POST", "/core/connect/token", data=given, headers={"Authorization": ""}) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 400]
+
+    @pytest.mark.parametrize(
+        ("change", "status"),
+        [
+            ({}, 200),
+            ({"StartDay": ...}, 404),
+            ({"StartDateTime": "2025-03-10T09:00:00Z"}, 404),
+            ({"StartDateTime": None}, 400),
+            ({"StartDateTime": "2025-03-10T10:00:00.000Z"}, 400),
+            ({"StartDay": "2025-03-10T00:00:00.000", "EndDay": "2025-03-11T00:00:00.000"}, 400),
+            ({"Title": ""}, 400),
+            ({"GroupId": 7710}, 400),
+        ],
+    )
+    @pytest.mark.parametrize("bad_body", [400, 404])
+    def test_bodies_are_whole_and_right(
+        self, raw: Raw, site: FakeBrightspace, change: dict[str, Any], status: int, bad_body: int
+    ) -> None:
+        site.settings.bad_body = bad_body
+        body = dict.fromkeys(MEMBERS) | {"Title": "x", "Description": "", "VisibilityRestrictions": VISIBLE}
+        body |= times(MONDAY, MONDAY + HOUR) | change
+        body = {name: value for name, value in body.items() if value is not ...}
+        answer = raw("POST", "/d2l/api/le/1.97/6700/calendar/event/", json=body)
+        assert answer.status_code == (bad_body if status == 404 else status)
+
+    @pytest.mark.parametrize(
+        ("path", "status"),
+        [
+            ("orgunits/?orgUnitIdsCSV=6700", 400),
+            ("orgunits/?{window}", 400),
+            ("orgunits/?orgUnitIdsCSV={many}&{window}", 400),
+            ("orgunits/?orgUnitIdsCSV=6700&{window}", 200),
+            ("orgunits/?orgUnitIdsCSV=6700&{window}&bookmark=1_x", 400),
+            ("orgunits/?orgUnitIdsCSV=6900&{window}", 403),
+            ("user/?userId=404&{window}", 400),
+            ("MYEVENTS/?{window}", 200),
+            ("myEvents/itemCount?{window}", 200),
+            (
+                "orgunits/?orgUnitIdsCSV=6700&startDateTime=2025-03-11T00:00:00.000Z&endDateTime=2025-03-10T00:00:00.000Z",
+                400,
+            ),
+        ],
+    )
+    def test_queries_are_checked(self, raw: Raw, site: FakeBrightspace, path: str, status: int) -> None:
+        site.add_course("6900", "closed")
+        span = "startDateTime=2025-03-10T00:00:00.000Z&endDateTime=2025-03-11T00:00:00.000Z"
+        backwards = "startDateTime=2025-03-11T00:00:00.000Z&endDateTime=2025-03-10T00:00:00.000Z"
+        query = path.format(window=span, backwards=backwards, many=",".join(["6700"] * 101))
+        assert raw("GET", f"/d2l/api/le/1.97/6700/calendar/events/{query}").status_code == status
+
+    def test_methods_and_types_are_checked(self, raw: Raw) -> None:
+        assert raw("PATCH", "/d2l/api/le/1.97/6700/calendar/event/").status_code == 405
+        assert raw("POST", "/d2l/api/le/1.97/6700/calendar/event/", data={"Title": "x"}).status_code == 415
+
+    def test_a_due_date_takes_no_change(self, raw: Raw, site: FakeBrightspace) -> None:
+        id = site.put(**times(MONDAY, MONDAY), **DUE)
+        assert raw("DELETE", f"/d2l/api/le/1.97/6700/calendar/event/{id}").status_code == 403
+
+    def test_who_manages_sees_what_is_hidden(self, raw: Raw, site: FakeBrightspace) -> None:
+        id = site.put(VisibilityRestrictions=VISIBLE | {"Type": 5}, **times(MONDAY, MONDAY + HOUR))
+        path = f"/d2l/api/le/1.97/6700/calendar/event/{id}/access/"
+        answers = [raw("GET", path, params={"userId": user}).json()[0]["HasAccess"] for user in ("30100", STUDENT)]
+        assert answers == [True, False]
+
+    def test_credits_run_out_and_come_back(self, raw: Raw, site: FakeBrightspace) -> None:
+        site.settings.credits = 10
+        answers = [raw("GET", "/d2l/api/lp/1.63/users/whoami") for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 429]
+        assert answers[0].headers["X-Rate-Limit-Remaining"] == "0"
+        assert answers[1].headers["Retry-After"] == "60"
+        site.settings.now = "2025-03-01T08:01:00+00:00"
+        assert raw("GET", "/d2l/api/lp/1.63/users/whoami").status_code == 200

@@ -160,6 +160,7 @@ class Settings:
     `listing` says what the listings by time go by: the `start` of an event and of a whole series, an `overlap`, or
     nothing (`all`).
     `bad_body` is the status of a body that cannot be bound. `empty_pages` puts an empty page before each full one.
+    `occurrences_hold_all`: the listings of occurrences hold events that do not recur, too.
     """
 
     zone: str = "America/New_York"
@@ -170,6 +171,7 @@ class Settings:
     lp: tuple[str, ...] = ("1.48", "1.63")
     page: int = 20
     empty_pages: bool = False
+    occurrences_hold_all: bool = False
     listing: str = "start"
     bad_body: int = 404
     milliseconds: bool = True
@@ -586,7 +588,7 @@ class FakeBrightspace:
         rows = []
         for event in self._seen(caller, units):
             told = [each for each in self._expanded(event) if since <= self._span(each)[0] < until]
-            if told and event["RecurrenceInfo"] is not None:
+            if told and (event["RecurrenceInfo"] is not None or self.settings.occurrences_hold_all):
                 rows.append({"EventDataInfo": self._info(event, version), "Occurrences": told})
         return self._list(request, rows)
 
