@@ -11,7 +11,7 @@ from typing import NamedTuple
 from app.ics import repair
 from app.ics.parse import Component, Line, Parsed
 from app.ics.problems import Limits, Problem
-from app.ics.rrule import Rule, RuleError, parse_rule
+from app.ics.rrule import Rule, RuleError, parse_rule, possible
 from app.ics.values import NOTHING, ONE_DAY, Length, Stamp, plain, read_basic, read_duration, split_list
 from app.ics.zones import Ladder
 from bridges.model import Event, Status, When
@@ -190,6 +190,8 @@ class Reader:
             self.note(f"{line.head.name}: {note}", index=line.at)
         if basic.day or line.head.day:
             return Stamp(datetime.combine(basic.local, _MIDNIGHT), None, True)
+        if basic.utc and line.head.tzid and line.head.tzid.upper() not in ("UTC", "ETC/UTC", "GMT"):
+            self.note(f"{line.head.name} has a TZID and a Z; it was read as UTC (section 3.2.19)", index=line.at)
         return Stamp(basic.local, UTC if basic.utc else self._zone(line), False)
 
     def _zone(self, line: Line) -> tzinfo | None:
@@ -250,6 +252,8 @@ class Reader:
             rule = parse_rule(text if "=" in text else repair.vcalendar_rule(text))
         except RuleError as error:
             raise RuleError(f"the rule {text[:80]} is not valid: {error}") from error
+        if not possible(rule):
+            raise RuleError(f"the rule {text[:80]} fits no day of any year")
         for note in rule.notes:
             self.note(f"{line.head.name}: {note}", index=line.at)
         yield rule

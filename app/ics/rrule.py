@@ -275,7 +275,7 @@ def instances(rule: Rule, start: datetime, first: datetime, last: datetime, work
     step = _stride(rule, start)
     if step is not None:
         return _strides(step, rule.count, start, first, last)
-    if not _possible(rule):
+    if not possible(rule):
         return iter(())
     work.grant()
     walked = _by_ticks if rule.freq > Freq.DAILY else _by_days
@@ -380,7 +380,7 @@ _CYCLE = {Freq.YEARLY: 400, Freq.MONTHLY: 4800, Freq.WEEKLY: 20_871, Freq.DAILY:
 
 
 @lru_cache(maxsize=1024)
-def _possible(rule: Rule) -> bool:
+def possible(rule: Rule) -> bool:
     """Whether any day of a common or a leap year passes the parts that do not depend on weekdays."""
     if rule.skip != Skip.OMIT or rule.byweekno or not (rule.bymonthday or rule.byyearday):
         return True

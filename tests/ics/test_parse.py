@@ -158,7 +158,7 @@ def test_a_stray_end_is_passed_over() -> None:
     "bad",
     [
         "DTSTART:never", "DTSTART:20250230T090000", "DTSTART;TZID=Europe/Berlin:20251301T000000",
-        "RRULE:FREQ=SOMETIMES", "RECURRENCE-ID:then",
+        "RRULE:FREQ=SOMETIMES", "RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30", "RECURRENCE-ID:then",
     ],
 )  # fmt: skip
 def test_one_bad_event_is_left_out_by_name_and_the_rest_goes_on(bad: str) -> None:
