@@ -44,7 +44,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 
 from bridges.contract import SinkRules, Tools
 from bridges.errors import Denied, Gone, Rejected, Transient
-from bridges.http import Auth, Limits, LmsHttp, Query
+from bridges.http import Auth, Limits, Query
 from bridges.model import (
     AllDay,
     Calendar,
@@ -274,7 +274,7 @@ class BrightspaceBridge:
         auth = _sign_in(name, settings, tools)
         self._http = ValenceHttp(settings.url, tools, auth=auth, limits=settings.limits, credits=credits)
         self._versions = Versions(
-            LmsHttp(settings.url, tools, limits=settings.limits),
+            ValenceHttp(settings.url, tools, limits=settings.limits, credits=credits),
             tools.now,
             tested=TESTED,
             pinned={"le": settings.le_version, "lp": settings.lp_version},

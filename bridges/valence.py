@@ -17,7 +17,7 @@ import json
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import IntEnum
 from itertools import count
@@ -48,7 +48,6 @@ WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 DRIFT = 30
 """Seconds: a signature made with the present clock is younger, so a refusal of it is no matter of clocks."""
 
-
 Block = Mapping[str, Any]
 """EventDataInfo, OccurrenceInfo or OrgUnit, as the API gives it."""
 
@@ -59,8 +58,8 @@ class Client:
 
     token_url: str
     id: str
-    secret: str
-    refresh: str
+    secret: str = field(repr=False)
+    refresh: str = field(repr=False)
     scope: str
 
 
@@ -72,16 +71,20 @@ class Grant:
     """
 
     origin: str
-    refresh: str
-    access: str = ""
+    refresh: str = field(repr=False)
+    access: str = field(default="", repr=False)
     until: str = ""
 
     @classmethod
     def parse(cls, text: str | None) -> Self | None:
+        """The inverse of str(); None for what is none."""
         try:
             return cls(**json.loads(text)) if text else None
         except (ValueError, TypeError):
             return None
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self))
 
     def lives(self, now: datetime) -> bool:
         return bool(self.access) and now < datetime.fromisoformat(self.until)
@@ -157,7 +160,7 @@ class OneTimeRefresh:
             _token(access),
             (self._now() + lifetime - min(self._early, lifetime / 2)).isoformat(),
         )
-        self._vault.put(self._place, json.dumps(asdict(grant)))
+        self._vault.put(self._place, str(grant))
         if not grant.access:
             raise Transient(f"{self._http.host} answered our sign-in without a token.")
         return grant
