@@ -29,7 +29,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.config": ({"bridges"}, {"pydantic", "pydantic_core"}),
     "app.tokens": ({"app.store"}, {"sqlalchemy"}),
     "app.ics": ({"bridges.model"}, {"icalendar", "dateutil"}),
-    "app.store": ({"bridges.model", "bridges.contract"}, {"sqlalchemy", "alembic"}),
+    "app.store": (PROMISES, {"sqlalchemy", "alembic", "cryptography"}),
     "app.imports": (HALLWAY, {"sqlalchemy"}),
     "app.imports.plan": ({"bridges.model", "bridges.contract"}, set()),
     "app.imports.guard": ({"bridges.model", "bridges.contract", "app.imports.plan"}, set()),

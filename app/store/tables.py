@@ -186,3 +186,12 @@ quota = Table(
     Column("calls", Integer, nullable=False, doc="calls ever sent"),
     comment="what each LMS account has left, shared by all processes",
 )
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", String(600), primary_key=True),
+    Column("ciphertext", LargeBinary, nullable=False, doc="encrypted with a key that is not in the database"),
+    Column("changed_at", Instant, nullable=False),
+    comment="what an LMS handed out, such as refresh tokens",
+)
