@@ -40,7 +40,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "app.web": (
         PROMISES | {"app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics", "app.store.leases"},
-        {"flask", "werkzeug"},
+        {"flask", "werkzeug", "cachetools"},
     ),
     "app.cli": (
         PROMISES

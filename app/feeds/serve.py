@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 
 from app.feeds import register
 from app.feeds.build import basis, build
-from app.feeds.feed import Did, Feed, Form, NotReady, Outcome, Policies, Snapshot, State, next_check
+from app.feeds.feed import Did, Disabled, Feed, Form, NotReady, Outcome, Policies, Snapshot, State, Unknown, next_check
 from app.feeds.shelf import Body, Shelf
 from app.ics.render import one_line
 from app.store.leases import Busy, lease
@@ -33,7 +33,8 @@ class Feeds:
     """All feeds of one store, for one process of several.
 
     `open_source` gives the connection of a CalendarRef's `lms` (errors as bridges.errors); `now` gives aware times;
-    feeds are shown in `zone`, and a calendar is read over `horizon`, once in `every`.
+    feeds are shown in `zone`, and a calendar is read over `horizon`, once in `every`. `changes` grows with each change
+    that this process makes to what is served, for those that remember answers.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Feeds:
         self._policies = policies
         self._shelf = Shelf(engine, zone)
         self._turns: dict[CalendarRef, Lock] = {}
+        self.changes = 0
 
     def add(self, slug: str, title: str, calendar: CalendarRef, public: bool) -> tuple[Feed, str | None]:
         """A new feed, and its token, told this once; a public one has none. ValueError says what is wrong."""
@@ -72,18 +74,23 @@ class Feeds:
     def remove(self, slug: str) -> None:
         """Forget the feed, its tokens and its bodies. Unknown if there is none."""
         register.remove(self._engine, slug)
+        self.changes += 1
 
     def rotate(self, slug: str) -> str:
         """A new token, told this once; the old ones are dead. ValueError for a public feed, Unknown for none."""
-        return register.rotate(self._engine, slug, self._now())
+        token = register.rotate(self._engine, slug, self._now())
+        self.changes += 1
+        return token
 
     def enable(self, slug: str) -> None:
         """Publish the feed (again). Unknown if there is none."""
         register.switch(self._engine, slug, True)
+        self.changes += 1
 
     def disable(self, slug: str) -> None:
         """Publish the feed no longer; its tokens are kept. Unknown if there is none."""
         register.switch(self._engine, slug, False)
+        self.changes += 1
 
     def state(self, feed: Feed) -> State | None:
         """How the feed's calendar stands: last reading, next check, problem; None if nobody ever tried to read it."""
@@ -99,6 +106,7 @@ class Feeds:
         state = self._shelf.state(calendar)
         if state and not state.failures:
             self._shelf.book(calendar, self._now())
+            self.changes += 1
 
     def snapshot_for_token(self, token: str, slug: str, form: Form) -> Snapshot:
         """The feed that the token opens. Unknown, Disabled, NotReady."""
@@ -107,6 +115,26 @@ class Feeds:
     def snapshot_for_public(self, slug: str, form: Form) -> Snapshot:
         """The public feed of that name. Unknown, Disabled, NotReady."""
         return self._snapshot(register.open_to_all(self._engine, slug), form)
+
+    def at_hand(self, token: str | None, slug: str, form: Form) -> Snapshot | None:
+        """The feed that the token opens (None: the public one), if its body is kept and its calendar is not due.
+
+        Costs no reading and no building, and refuses nobody: None leaves the request to the snapshots above.
+        """
+        try:
+            feed = self._opened(token, slug)
+        except (Unknown, Disabled):
+            return None
+        state = self._shelf.state(feed.calendar)
+        if state is None or state.read_at is None or self._is_due(state):
+            return None
+        body = self._kept(feed, form, state)
+        return self._shown(feed, form, state, body) if body else None
+
+    def _opened(self, token: str | None, slug: str) -> Feed:
+        if token is None:
+            return register.open_to_all(self._engine, slug)
+        return register.opened_by(self._engine, token, slug)
 
     def compressed(self, snapshot: Snapshot) -> bytes:
         """The snapshot's body with gzip, the same bytes each time."""
@@ -141,11 +169,13 @@ class Feeds:
         except BridgeError as error:
             return self._failed(calendar, error)
         self._shelf.keep(calendar, found, window, now, next_check(self._now(), self._every))
+        self.changes += 1
         return Outcome(Did.READ)
 
     def _failed(self, calendar: CalendarRef, error: BridgeError) -> Outcome:
         asked = error.retry_after if isinstance(error, Transient) else None
         now = self._now()
+        self.changes += 1
         self._shelf.fail(calendar, one_line(str(error)), lambda failures: next_check(now, self._every, asked, failures))
         return Outcome(Did.FAILED, str(error))
 
@@ -157,12 +187,15 @@ class Feeds:
 
     def _snapshot(self, feed: Feed, form: Form) -> Snapshot:
         state = self._brought_up(feed.calendar)
-        now = self._now()
         if state is None or state.read_at is None:
-            raise _not_ready(feed, state, now)
-        body = self._body(feed, form, state)
+            raise _not_ready(feed, state, self._now())
+        return self._shown(feed, form, state, self._body(feed, form, state))
+
+    def _shown(self, feed: Feed, form: Form, state: State, body: Body) -> Snapshot:
+        now = self._now()
         stale = state.failures > 0 or state.next_check <= now
-        return Snapshot(feed, form, body.body, body.etag, body.changed_at, state.read_at, now, stale, state.problem)
+        read_at = state.read_at or now
+        return Snapshot(feed, form, body.body, body.etag, body.changed_at, read_at, now, stale, state.problem)
 
     def _brought_up(self, calendar: CalendarRef) -> State | None:
         """The calendar's state after a refresh, if one was due. Only who has no copy at all waits for another's."""
@@ -180,12 +213,18 @@ class Feeds:
 
     def _body(self, feed: Feed, form: Form, state: State) -> Body:
         """The body that shows the last reading: the one on the shelf, or a new one."""
-        known = self._shelf.body(feed.id, form)
-        if known and state.hash and state.window and known.basis == self._basis(feed, state.hash, state.window):
+        if known := self._kept(feed, form, state):
             return known
         reading = self._shelf.reading(feed.calendar)
         body = build(form, feed, reading, self._zone, self._every, self._policies)
         return self._shelf.put(feed.id, form, body, self._basis(feed, reading.hash, reading.window), self._now())
+
+    def _kept(self, feed: Feed, form: Form, state: State) -> Body | None:
+        """The body on the shelf, if it shows the last reading as the feed is now."""
+        known = self._shelf.body(feed.id, form)
+        if known and state.hash and state.window and known.basis == self._basis(feed, state.hash, state.window):
+            return known
+        return None
 
     def _basis(self, feed: Feed, reading: str, window: Window) -> str:
         return basis(feed, reading, window, self._zone, self._every, self._policies)

@@ -12,6 +12,7 @@ from app.ics import NotACalendar
 from app.parts import Parts
 from app.store.leases import Busy
 from app.web import access, api, feeds, pages, uploads
+from app.web.lane import EVERYWHERE, Lane
 from app.web.problems import answer
 from app.web.shown import moment
 from bridges.errors import Denied, Rejected, Transient
@@ -46,6 +47,7 @@ def flask_app(parts: Parts) -> Flask:
     app.register_error_handler(HTTPException, _refused)
     for kind, status in STATUS.items():
         app.register_error_handler(kind, partial(_failed, status))
+    app.wsgi_app = Lane(app.wsgi_app, parts.feeds, parts.now)  # type: ignore[method-assign]
     return app
 
 
@@ -69,11 +71,6 @@ def _refused(error: HTTPException) -> Response:
 
 
 def _headers(response: Response) -> Response:
-    for name, value in {
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-        "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-    }.items():
+    for name, value in EVERYWHERE.items():
         response.headers.setdefault(name, value)
     return response

@@ -18,7 +18,8 @@ from werkzeug.test import TestResponse
 from app.feeds.feed import Form
 from app.feeds.schema import SCHEMA
 from app.feeds.serve import Feeds
-from app.web.feeds import bp, gzip_is_better
+from app.web.feeds import bp
+from app.web.lane import gzip_is_better
 from bridges.errors import Transient
 from tests.feeds.world import COURSE, HOUR, World, complaints, lesson, new_world
 

@@ -1,0 +1,165 @@
+"""Serves ready feeds before Flask is asked: knows their paths alone, and hands every other request on.
+
+What a feed's answer is stands here for both, so that the lane and the view cannot differ. The lane takes what needs no
+decision: a feed that may be read, is not due, and has its body. It remembers each for a second at most, so that a
+change made by another process is seen within one, and one made by its own at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+from cachetools import LRUCache
+from werkzeug.http import http_date, parse_date, parse_etags
+
+from app.feeds.feed import Form, Snapshot
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from app.feeds.serve import Feeds
+
+FRESH_SECONDS = 300
+"""How long a client may use its copy without asking; asking costs almost nothing, so not long."""
+SECOND = timedelta(seconds=1)
+REMEMBERED = 4096
+"""Feeds whose answers one process has at hand; their bytes are the shelf's."""
+
+PATH = re.compile(r"/(?:public|feeds/([A-Za-z0-9_-]{43}))/([a-z0-9-]{1,100})\.(ics|json)", re.ASCII)
+
+EVERYWHERE: Mapping[str, str] = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+}
+"""The headers of whatever this server answers."""
+ALWAYS: Mapping[str, str] = {**EVERYWHERE, "X-Robots-Tag": "noindex"}
+"""Those of whatever is answered at a feed's address."""
+
+_TYPES = {Form.ICS: "text/calendar; charset=utf-8", Form.JSON: "application/json"}
+_NO_NEWS = "304 NOT MODIFIED"
+
+
+class Answer(NamedTuple):
+    """An answer as WSGI wants it."""
+
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A feed's answers, to whoever has it already and to whoever has not, in one encoding."""
+
+    snapshot: Snapshot
+    tag: str
+    full: Answer
+    no_news: Answer
+
+    def to(self, if_none_match: str | None, if_modified_since: str | None) -> Answer:
+        """The answer to a request with these headers; None is one that was not sent."""
+        if if_none_match == self.tag or has_it_already(self.snapshot, if_none_match, if_modified_since):
+            return self.no_news
+        return self.full
+
+
+def ready(snapshot: Snapshot, body: bytes, zipped: bool) -> Ready:
+    """200 with the body, and 304 with the validators that the 200 has (RFC 9110 section 15.4.5)."""
+    tag = f'"{snapshot.etag}{"-gzip" if zipped else ""}"'
+    shared = [*ALWAYS.items(), *_headers(snapshot, tag).items()]
+    full = [
+        *shared,
+        ("Content-Type", _TYPES[snapshot.form]),
+        ("Content-Length", str(len(body))),
+        ("Content-Disposition", f'inline; filename="{snapshot.feed.slug}.{snapshot.form}"'),
+        *([("Content-Encoding", "gzip")] if zipped else []),
+    ]
+    return Ready(snapshot, tag, Answer("200 OK", full, body), Answer(_NO_NEWS, shared, b""))
+
+
+def _headers(snapshot: Snapshot, tag: str) -> dict[str, str]:
+    scope = "public" if snapshot.feed.public else "private"
+    headers = {
+        "ETag": tag,
+        "Last-Modified": http_date(snapshot.changed_at),
+        "Cache-Control": f"{scope}, max-age={FRESH_SECONDS}",
+        "Vary": "Accept-Encoding",
+        "X-Calbridge-Read": f"{snapshot.read_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
+    }
+    if snapshot.stale:
+        age = str(int(snapshot.age.total_seconds()))
+        headers |= {"Age": age, "X-Calbridge-Stale": age}
+    return headers
+
+
+def has_it_already(snapshot: Snapshot, if_none_match: str | None, if_modified_since: str | None) -> bool:
+    """RFC 9110 section 13.2.2: If-None-Match counts alone where it is sent; a date that cannot be read is no date."""
+    if if_none_match is not None:
+        tags = parse_etags(if_none_match)
+        return tags.contains_weak(snapshot.etag) or tags.contains_weak(f"{snapshot.etag}-gzip")
+    since = parse_date(if_modified_since)
+    if since is None or since > snapshot.at + SECOND:
+        return False
+    return snapshot.changed_at.replace(microsecond=0) <= since
+
+
+@lru_cache(maxsize=256)
+def gzip_is_better(accepted: str) -> bool:
+    """Whether the client asked for gzip, and not for less of it than of plain bytes (RFC 9110 section 12.5.3)."""
+    weights = dict(map(_weighed, accepted.lower().split(",")))
+    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
+    return gzip > 0 and gzip >= weights.get("identity", 0.0)
+
+
+def _weighed(item: str) -> tuple[str, float]:
+    name, _, rest = item.partition(";")
+    weight = rest.replace(" ", "").partition("q=")[2]
+    try:
+        return name.strip(), float(weight) if weight else 1.0
+    except ValueError:
+        return name.strip(), 0.0
+
+
+class Lane:
+    """A WSGI application before another: `app` gets whatever is no plain request for a ready feed."""
+
+    def __init__(self, app: WSGIApplication, feeds: Feeds, now: Callable[[], datetime]) -> None:
+        self._app = app
+        self._feeds = feeds
+        self._now = now
+        self._known: LRUCache[tuple[str, bool], tuple[int, Ready]] = LRUCache(REMEMBERED)
+        self._lock = Lock()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
+        found = None
+        if method in ("GET", "HEAD") and not environ.get("QUERY_STRING"):
+            found = self._found(environ["PATH_INFO"], gzip_is_better(environ.get("HTTP_ACCEPT_ENCODING", "")))
+        if found is None:
+            return self._app(environ, start_response)
+        answer = found.to(environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_IF_MODIFIED_SINCE"))
+        start_response(answer.status, answer.headers)
+        return [answer.body] if method == "GET" else [b""]
+
+    def _found(self, path: str, zipped: bool) -> Ready | None:
+        changes = self._feeds.changes
+        with self._lock:
+            known = self._known.get((path, zipped))
+        if known and known[0] == changes and timedelta(0) <= self._now() - known[1].snapshot.at < SECOND:
+            return known[1]
+        asked = PATH.fullmatch(path)
+        snapshot = asked and self._feeds.at_hand(asked[1], asked[2], Form(asked[3]))
+        if not snapshot:
+            return None
+        found = ready(snapshot, self._feeds.compressed(snapshot) if zipped else snapshot.body, zipped)
+        with self._lock:
+            self._known[path, zipped] = changes, found
+        return found
