@@ -77,13 +77,13 @@ class Grant:
 
     @classmethod
     def parse(cls, text: str | None) -> Self | None:
-        """The inverse of str(); None for what is none."""
+        """The inverse of dumped(); None for what is none."""
         try:
             return cls(**json.loads(text)) if text else None
         except (ValueError, TypeError):
             return None
 
-    def __str__(self) -> str:
+    def dumped(self) -> str:
         return json.dumps(asdict(self))
 
     def lives(self, now: datetime) -> bool:
@@ -140,6 +140,7 @@ class OneTimeRefresh:
         fields = {"grant_type": "refresh_token", "refresh_token": kept.refresh, "scope": self._client.scope}
         pair = f"{self._client.id}:{self._client.secret}".encode()
         basic = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+        self._vault.put(self._place, kept.dumped())  # a vault that takes nothing says so before a token is spent
         try:
             answer = self._http.form(urlsplit(self._client.token_url).path, fields, basic)
         except Rejected as error:
@@ -160,7 +161,7 @@ class OneTimeRefresh:
             _token(access),
             (self._now() + lifetime - min(self._early, lifetime / 2)).isoformat(),
         )
-        self._vault.put(self._place, str(grant))
+        self._vault.put(self._place, grant.dumped())
         if not grant.access:
             raise Transient(f"{self._http.host} answered our sign-in without a token.")
         return grant

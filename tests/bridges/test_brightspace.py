@@ -20,7 +20,7 @@ from bridges.brightspace import BrightspaceBridge, BrightspaceSettings, html_of,
 from bridges.contract import Directory, PlainMeter, PlainVault, Tools
 from bridges.errors import Denied, Gone, Rejected, Transient
 from bridges.model import AllDay, CalendarRef, Event, Kind, RemoteRef, Status, Timed, Window, instant
-from bridges.valence import Recurrence, Version, signature, signature_base
+from bridges.valence import Grant, Recurrence, Version, signature, signature_base
 from tests.bridges.contract import AROUND, DAY, HOUR, MONDAY, SPECIMEN, Put, SinkContract, at, generated, key, values
 from tests.fakes.brightspace import (
     DUE,
@@ -308,6 +308,22 @@ class TestTokens:
             bridge.read(COURSE, AROUND)
         site.sign_in("rt.anew")
         assert open_site(OAUTH | {"refresh_token": "rt.anew"}).read(COURSE, AROUND) == []
+
+    def test_a_vault_that_takes_nothing_costs_no_token(self, site: FakeBrightspace) -> None:
+        class Full(PlainVault):
+            def put(self, name: str, secret: str) -> None:
+                raise Denied("no key")
+
+        tools = Tools(now=lambda: site.now, session=session_to({SITE: site, AUTH: site}), vault=Full())
+        with pytest.raises(Denied, match="no key"):
+            BrightspaceBridge("space", bridge_settings(OAUTH), tools).read(COURSE, AROUND)
+        assert site.calls == {"versions": 1}
+
+    def test_what_the_vault_cannot_read_counts_as_nothing(self, open_site: Open, vault: PlainVault) -> None:
+        for text in ("", "{", "[]", '{"refresh": "x"}', '{"origin": "another", "refresh": "spent"}'):
+            assert Grant.parse(text) is None or Grant.parse(text) == Grant("another", "spent")
+        vault.put("brightspace/space", '{"origin": "another", "refresh": "spent"}')
+        assert open_site().read(COURSE, AROUND) == []
 
     def test_a_request_that_did_not_arrive_burns_nothing(self, open_site: Open, site: FakeBrightspace) -> None:
         for kind in ("unheard", "status", "html"):
