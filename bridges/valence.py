@@ -39,9 +39,10 @@ if TYPE_CHECKING:
 
 _CLOCK = re.compile(r"(?i)timestamp out of range[^\d]{0,20}(\d{9,12})")
 _SIGNED = re.compile(r"\b(x_[cd]=)[^&'\s]+")
-_SIGNATURE = ("x_a", "x_b", "x_c", "x_d", "x_t")
+_SIGNATURE = re.compile(r"(?<=[?&])x_[abcdt]=[^&#]*&?")
 FIRST_YEAR, LAST_YEAR = 2, 9998
 """Years at whose borders no zone and no day more leads out of the calendar."""
+HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 YEAR = timedelta(days=366)
 WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -154,7 +155,7 @@ class OneTimeRefresh:
     def _stored(self, kept: Grant, answer: Mapping[str, Any]) -> Grant:
         """The new grant, safely kept, even if it brings a refresh token alone."""
         access, seconds = answer.get("access_token"), answer.get("expires_in")
-        lifetime = timedelta(seconds=max(0, seconds) if isinstance(seconds, int) else 0)
+        lifetime = timedelta(seconds=min(max(0, seconds), DAY.total_seconds())) if isinstance(seconds, int) else HOUR
         grant = Grant(
             self._origin,
             _token(answer.get("refresh_token")) or kept.refresh,
@@ -180,14 +181,12 @@ class IdKey:
         self._skew = 0
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Add the signature to the query; the one that a `Next` link may have kept is taken away."""
         url, moment = urlsplit(request.url or ""), self._unix_time()
         base = signature_base(request.method or "", url.path, moment)
-        query = [(name, value) for name, value in parse_qsl(url.query, True) if name not in _SIGNATURE]
         (app_id, app_key), (user_id, user_key) = self._app, self._user
         values = (app_id, user_id, signature(app_key, base), signature(user_key, base), str(moment))
-        query += zip(_SIGNATURE, values, strict=True)
-        request.url = url._replace(query=urlencode(query)).geturl()
+        signed = urlencode(dict(zip(("x_a", "x_b", "x_c", "x_d", "x_t"), values, strict=True)))
+        request.url = url._replace(query="&".join(filter(None, (url.query, signed)))).geturl()
         return request
 
     def renew(self, request: requests.PreparedRequest) -> bool:
@@ -243,7 +242,7 @@ class ValenceHttp(LmsHttp):
             yield from (member for member in members if isinstance(member, dict))
 
     def _unfolded(self, page: Any, path: str, query: Query) -> tuple[list[Any], tuple[str, Query] | None]:
-        """What stands on a page, and what to ask for the next one."""
+        """What stands on a page, and what to ask for the next one, without the signature that this one came by."""
         match page:
             case {"Items": list(members), "PagingInfo": {"HasMoreItems": False}}:
                 return members, None
@@ -252,7 +251,7 @@ class ValenceHttp(LmsHttp):
             case {"Objects": list(members), "Next": None | ""}:
                 return members, None
             case {"Objects": list(members), "Next": str(url)}:
-                return members, (url, {})
+                return members, (_SIGNATURE.sub("", url).rstrip("?&"), {})
         raise Transient(f"{self.host} sent something else than a page of a list.", raw=repr(page)[:1000])
 
     def _exchange(self, request: requests.PreparedRequest, deadline: float) -> Answer:

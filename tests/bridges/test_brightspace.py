@@ -309,6 +309,11 @@ class TestTokens:
         site.sign_in("rt.anew")
         assert open_site(OAUTH | {"refresh_token": "rt.anew"}).read(COURSE, AROUND) == []
 
+    @pytest.mark.parametrize("seconds", [0, -5, 10**30, None, "3600", 1.5])
+    def test_odd_lifetimes_are_lived_with(self, open_site: Open, site: FakeBrightspace, seconds: Any) -> None:
+        site.settings.told_seconds = seconds
+        assert open_site().read(COURSE, AROUND) == []
+
     def test_a_vault_that_takes_nothing_costs_no_token(self, site: FakeBrightspace) -> None:
         class Full(PlainVault):
             def put(self, name: str, secret: str) -> None:

@@ -160,6 +160,7 @@ class Settings:
     `listing` says what the listings by time go by: the `start` of an event and of a whole series, an `overlap`, or
     nothing (`all`).
     `bad_body` is the status of a body that cannot be bound. `empty_pages` puts an empty page before each full one.
+    Tokens live `token_seconds`, and `told_seconds` is what is said about it.
     `occurrences_hold_all`: the listings of occurrences hold events that do not recur, too.
     """
 
@@ -178,6 +179,7 @@ class Settings:
     tidy_html: bool = True
     title_letters: int = 256
     token_seconds: int = 3600
+    told_seconds: Any = 3600
     credits: int = 50_000
     cost: int = 10
 
@@ -370,7 +372,7 @@ class FakeBrightspace:
             {
                 "access_token": grant.access,
                 "token_type": "Bearer",
-                "expires_in": self.settings.token_seconds,
+                "expires_in": self.settings.told_seconds,
                 "refresh_token": grant.refresh,
                 "scope": scope,
             }
