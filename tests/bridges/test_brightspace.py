@@ -875,6 +875,14 @@ class TestText:
         assert time.process_time() - begun < 0.5
 
 
+def put_once(bridge: BrightspaceBridge, event: Event) -> None:
+    try:
+        bridge.create(COURSE, key(event.title), event)
+    except Transient:
+        if not bridge.find(COURSE, key(event.title), event):
+            bridge.create(COURSE, key(event.title), event)
+
+
 class TestFaults:
     """A site in trouble is said to be, and nothing is taken for silence."""
 
@@ -942,6 +950,32 @@ class TestFaults:
         assert site.calls.total() == 6
         site.settings.now = "2025-03-01T08:01:00+00:00"
         bridge.read(COURSE, AROUND)
+
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            *(Fault(kind) for kind in ("status", "lost", "unheard", "half", "short", "cut", "html")),
+            Fault("silent", status=500),
+            Fault("silent", status=504),
+            Fault("status", status=429, retry_after="0"),
+            Fault("status", status=429),
+            Fault("expire"),
+        ],
+        ids=lambda fault: f"{fault.kind}-{fault.status}",
+    )
+    @pytest.mark.parametrize("sign_in", [OAUTH, ID_KEY], ids=["oauth", "id-key"])
+    def test_a_fault_at_any_call_loses_nothing_and_doubles_nothing(self, fault: Fault, sign_in: dict[str, str]) -> None:
+        """What a caller does with a Transient: look whether the event landed, and write it again if not."""
+        for after in range(2, 12):  # the token's own call is a matter of its own
+            site = FakeBrightspace()
+            site.settings.now = "2025-03-01T08:00:00+00:00"
+            site.faults.append(replace(fault, after=after))
+            tools = Tools(now=lambda site=site: site.now, session=session_to({SITE: site, AUTH: site}))  # type: ignore[misc]
+            bridge = BrightspaceBridge("space", bridge_settings(sign_in), tools)
+            for number in range(8):
+                put_once(bridge, bridge.fit(at(number, title=f"Seminar {number}")))
+            assert [each.event.title for each in bridge.read(COURSE, AROUND)] == [f"Seminar {n}" for n in range(8)]
+            assert len(site.journal) == 8
 
     def test_a_proxys_404_page_is_not_taken_for_gone(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
         ref = bridge.create(COURSE, key("a"), bridge.fit(at(0)))
