@@ -41,11 +41,15 @@ class SinkRules:
     keys_reusable   a SyncKey may be used again after its event was deleted
     keeps_all_day   all-day events are held as such; else `fit` makes instants and the ledger remembers the days
     finds_by_key    `find` asks by SyncKey; else it matches by value, and the caller rules out refs it knows
+    writers         how many writes the LMS takes at a time, each from a thread of its own; a BatchSink has one writer
+    batch           how many orders a BatchSink is handed at a time: best the number that fits into one of its calls
     """
 
     keys_reusable: bool = True
     keeps_all_day: bool = True
     finds_by_key: bool = False
+    writers: int = 1
+    batch: int = 100
 
 
 @runtime_checkable

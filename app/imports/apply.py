@@ -1,161 +1,28 @@
 """Plan → Report, intent before deed: nothing lost, nothing twice, whenever it is interrupted.
 
-Changes are made one at a time, in the plan's order: what is written comes before what is deleted, so that a run
-that stops half-way leaves too much in the calendar and never too little.
+What is written comes before what is deleted, so that a run that stops half-way leaves too much in the calendar and
+never too little. Within that, changes are made in the plan's order: one at a time, in as many lanes as the LMS takes
+writers, or in batches where it takes those.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TypeVar
 
-from app.imports.ledger import Ledger
-from app.imports.plan import Change, Create, Delete, Desired, Entry, Plan, State, Update, next_generation, sync_key
-from app.imports.report import Deed, Note, Report, note
-from bridges.contract import Sink
-from bridges.errors import BridgeError, Denied, Gone, KeyTaken, Rejected, Transient
-from bridges.model import Event, OccurrenceId, RemoteRef
+from app.imports.plan import Change, Create, Delete, Plan, Update
+from app.imports.report import Note, Progress, Report, note, silent
+from app.imports.writer import Result, Writer, portions
+from bridges.contract import BatchSink
+from bridges.errors import BridgeError, Denied, Transient
 
-MOST_SPENT_KEYS = 50
-"""Keys in a row that an LMS may call taken before we believe that it is something else."""
+T = TypeVar("T")
 
-_DELETED_THERE = "Somebody had deleted it in the LMS; it was written again."
-
-Progress = Callable[[int, int], None]
-"""Called with (changes made, changes in all), before each change and at the end."""
-
-
-def silent(_done: int, _of: int) -> None:
-    """The progress that nobody watches."""
-
-
-@dataclass(slots=True)
-class Writer:
-    """Writes into one calendar through its sink, and into its ledger before and after."""
-
-    sink: Sink
-    ledger: Ledger
-    partner: str
-    source: str
-
-    def settle(self) -> None:
-        """Find out what became of every pending entry, so that none is left. Raises Transient, Denied.
-
-        A create whose answer was lost is looked for and never written blindly again; updates and deletes are
-        repeated.
-        """
-        entries = self.ledger.entries()
-        known = {entry.ref for entry in entries.values() if entry.ref is not None}
-        for entry in entries.values():
-            if entry.state is State.PENDING_CREATE:
-                known |= self._settle_create(entry, known)
-            elif entry.state is State.PENDING_UPDATE:
-                known |= self._settle_update(entry, known)
-            elif entry.state is State.PENDING_DELETE:
-                self._settle_delete(entry)
-
-    def make(self, change: Change) -> Note:
-        """Make one change, and say what was done. Raises the errors of bridges.errors; Transient leaves it pending."""
-        try:
-            return self._deed(change)
-        except (Rejected, Denied) as refusal:
-            if not (isinstance(change, Update) and isinstance(refusal, Gone)):
-                self.ledger.refused(change, str(refusal))
-                raise
-        self.ledger.deleted(change.id)
-        generation = next_generation(change.generation, self.sink.rules)
-        again = self.make(Create(change.id, change.event, change.days, generation))
-        return replace(again, deed=Deed.RECREATE, reason=_DELETED_THERE)
-
-    def _deed(self, change: Change) -> Note:
-        if isinstance(change, Create):
-            return self._create(change)
-        return self._update(change) if isinstance(change, Update) else self._delete(change)
-
-    def _create(self, change: Create) -> Note:
-        for generation in range(change.generation, change.generation + MOST_SPENT_KEYS):
-            self.ledger.intend(replace(change, generation=generation), self.source)
-            ref = self._claim(change.id, generation, change.event)
-            if ref is not None:
-                self.ledger.written(change.id, ref)
-                return note(change)
-        raise Rejected(f"The LMS calls {MOST_SPENT_KEYS} keys in a row taken.")
-
-    def _claim(self, id: OccurrenceId, generation: int, event: Event) -> RemoteRef | None:
-        """The event under this generation's key: written now, or found standing there; None if the key is spent."""
-        calendar, key = self.ledger.calendar, sync_key(self.partner, self.ledger.calendar, id, generation)
-        try:
-            return self.sink.create(calendar, key, event)
-        except KeyTaken:
-            landed = self._landed(id, generation, event, self._known())
-        try:
-            # what stands there may be older than this event: the key says whose it is, not how it looks
-            return self.sink.update(calendar, landed[0], event) if landed else None
-        except Gone:
-            return None
-
-    def _update(self, change: Update) -> Note:
-        self.ledger.intend(change, self.source)
-        self.ledger.written(change.id, self.sink.update(self.ledger.calendar, change.ref, change.event))
-        return note(change)
-
-    def _delete(self, change: Delete) -> Note:
-        self.ledger.intend(change, self.source)
-        self.sink.delete(self.ledger.calendar, change.ref)
-        self.ledger.deleted(change.id)
-        return note(change)
-
-    def _settle_create(self, entry: Entry, known: set[RemoteRef]) -> set[RemoteRef]:
-        landed = self._landed(entry.id, entry.generation, entry.event, known)
-        if not landed:
-            self.ledger.unwritten(entry.id)
-            return set()
-        self.ledger.written(entry.id, landed[0])
-        return {landed[0]}
-
-    def _settle_update(self, entry: Entry, known: set[RemoteRef]) -> set[RemoteRef]:
-        """The first try may have landed and given the event another ref: before it counts as gone, look for it."""
-        if entry.ref is None:
-            raise AssertionError(f"{entry.id} is to be updated and was never written")
-        try:
-            ref = self.sink.update(self.ledger.calendar, entry.ref, entry.event)
-        except Gone:
-            landed = self._landed(entry.id, entry.generation, entry.event, known)
-            if not landed:
-                self.ledger.deleted(entry.id)
-                return set()
-            ref = landed[0]
-        except Rejected as refusal:
-            before = entry.before or Desired(entry.event, entry.days)
-            self.ledger.refused(Update(entry.id, entry.ref, entry.event, entry.days, before), str(refusal))
-            return set()
-        self.ledger.written(entry.id, ref)
-        return {ref}
-
-    def _settle_delete(self, entry: Entry) -> None:
-        if entry.ref is None:
-            raise AssertionError(f"{entry.id} is to be deleted and was never written")
-        try:
-            self.sink.delete(self.ledger.calendar, entry.ref)
-        except Rejected as refusal:
-            self.ledger.refused(Delete(entry.id, entry.ref, entry.event), str(refusal))
-        else:
-            self.ledger.deleted(entry.id)
-
-    def _landed(self, id: OccurrenceId, generation: int, event: Event, known: set[RemoteRef]) -> Sequence[RemoteRef]:
-        """What a create of this generation left in the LMS. Found by value it may be any of ours: rule those out."""
-        calendar = self.ledger.calendar
-        found = self.sink.find(calendar, sync_key(self.partner, calendar, id, generation), event)
-        return found if self.sink.rules.finds_by_key else sorted(set(found) - known)
-
-    def _known(self) -> set[RemoteRef]:
-        return {entry.ref for entry in self.ledger.entries().values() if entry.ref is not None}
-
-
-@dataclass(slots=True)
-class _Tally:
-    done: list[Note] = field(default_factory=list)
-    refused: list[Note] = field(default_factory=list)
+Place = tuple[int, Change]
+"""A change, with its place in the plan."""
 
 
 def apply(plan: Plan, writer: Writer, progress: Progress = silent) -> Report:
@@ -163,30 +30,99 @@ def apply(plan: Plan, writer: Writer, progress: Progress = silent) -> Report:
 
     Rejected costs one change; Transient and Denied leave this one and all after it.
     """
-    writer.ledger.adopt(plan.adopted, plan.source)
-    tally = _Tally()
-    for position, change in enumerate(plan.changes):
-        progress(position, len(plan.changes))
-        try:
-            tally.done.append(writer.make(change))
-        except Rejected as refusal:
-            tally.refused.append(note(change, str(refusal)))
-        except (Transient, Denied) as stop:
-            return stopped(plan, stop, tally.done, tally.refused, position)
-    progress(len(plan.changes), len(plan.changes))
-    return Report(tuple(tally.done), plan.unchanged, tuple(tally.refused))
+    writer.ledger.observe(plan)
+    course = _Course(len(plan.changes), progress)
+    rules = writer.sink.rules
+    if isinstance(writer.sink, BatchSink):
+        for kind in (Create, Update, Delete):
+            _in_lanes(course, writer, portions(_of(plan, kind), rules.batch), 1)
+    else:
+        for kinds in ((Create, Update), (Delete,)):
+            _in_lanes(course, writer, portions(_of(plan, *kinds), 1), rules.writers)
+    if course.stop is None:
+        progress(len(plan.changes), len(plan.changes))
+    return _reported(plan, course)
+
+
+@dataclass(slots=True)
+class _Course:
+    """How far a plan has come. Lanes ask and tell one at a time.
+
+    `results` by place in the plan; `stop` is the error after which nothing is tried any more; `broken` says that a
+    lane ended in an error of ours.
+    """
+
+    total: int
+    progress: Progress
+    results: dict[int, Note | BridgeError] = field(default_factory=dict)
+    stop: BridgeError | None = None
+    broken: bool = False
+    lock: Lock = field(default_factory=Lock)
+
+    def take(self, rest: Iterator[T]) -> T | None:
+        """The next of the rest, unless something stopped; tells how many changes are made."""
+        with self.lock:
+            if self.stop is not None or self.broken or (taken := next(rest, None)) is None:
+                return None
+            self.progress(len(self.results), self.total)
+            return taken
+
+    def note(self, places: Sequence[Place], results: Sequence[Result]) -> None:
+        with self.lock:
+            for (place, _), result in zip(places, results, strict=True):
+                if isinstance(result, Transient | Denied):
+                    self.stop = self.stop or result
+                else:
+                    self.results[place] = result
+
+
+def _of(plan: Plan, *kinds: type[Change]) -> list[Place]:
+    return [(place, change) for place, change in enumerate(plan.changes) if isinstance(change, kinds)]
+
+
+def _work(course: _Course, writer: Writer, rest: Iterator[list[Place]]) -> None:
+    """One lane: portion after portion, until none is left or something stopped."""
+    whole = False
+    try:
+        while (taken := course.take(rest)) is not None:
+            course.note(taken, writer.make([change for _, change in taken]))
+        whole = True
+    finally:
+        course.broken = course.broken or not whole
+
+
+def _in_lanes(course: _Course, writer: Writer, rest: Iterator[list[Place]], lanes: int) -> None:
+    if lanes == 1:
+        _work(course, writer, rest)
+        return
+    with ThreadPoolExecutor(lanes) as pool:
+        for lane in [pool.submit(_work, course, writer, rest) for _ in range(lanes)]:
+            lane.result()
+
+
+def _reported(plan: Plan, course: _Course) -> Report:
+    results = sorted(course.results.items())
+    done = tuple(result for _, result in results if isinstance(result, Note))
+    refused = tuple(note(plan.changes[place], str(result)) for place, result in results if not isinstance(result, Note))
+    left = [change for place, change in enumerate(plan.changes) if place not in course.results]
+    return stopped(plan, course.stop, left, done, refused)
 
 
 def stopped(
-    plan: Plan, stop: BridgeError, done: Sequence[Note] = (), refused: Sequence[Note] = (), position: int = 0
+    plan: Plan,
+    stop: BridgeError | None,
+    left: Sequence[Change],
+    done: Sequence[Note] = (),
+    refused: Sequence[Note] = (),
 ) -> Report:
-    """The report of a plan that came no further than the change at `position`."""
+    """The report of a plan that left these changes because of `stop`, or came to its end if there is none."""
+    reason = str(stop) if stop else ""
     return Report(
         tuple(done),
         plan.unchanged,
         tuple(refused),
-        left=tuple(note(change, str(stop)) for change in plan.changes[position:]),
-        stopped=str(stop),
+        left=tuple(note(change, reason) for change in left),
+        stopped=reason,
         denied=isinstance(stop, Denied),
         retry_after=stop.retry_after if isinstance(stop, Transient) else None,
     )

@@ -1,18 +1,21 @@
 """What we wrote into one calendar and what became of it: every method is one committed transaction.
 
 A row turns pending before the LMS is called and is settled after it answered. Whatever stands pending when a run
-begins was interrupted, and nobody knows yet whether it landed.
+begins was interrupted, and nobody knows yet whether it landed. With the intent goes a line into the journal of the
+run: what stood there before, and what the run leaves. It is struck out where the change was not made after all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
+from threading import RLock
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, delete, insert, select, update
 
-from app.imports.plan import Change, Create, Desired, Entry, State, Update
+from app.imports.plan import Change, Create, Delete, Desired, Entry, Plan, State, Update
 from app.store import tables
 from app.store.engine import writing
 from app.store.values import event_from_json, event_to_json, when_from_json, when_to_json
@@ -20,37 +23,56 @@ from bridges.model import AllDay, CalendarRef, Event, OccurrenceId, RemoteRef, W
 
 
 class Ledger:
-    """The entries of one calendar. `scope` lays out all-day events (in its start's zone); `now` is in UTC or aware."""
+    """The entries of one calendar. `scope` lays out all-day events (in its start's zone); `now` is in UTC or aware.
+
+    Threads that share a ledger take turns.
+    """
 
     def __init__(self, engine: Engine, calendar: CalendarRef, scope: Window, now: datetime) -> None:
         self.calendar = calendar
         self._engine = engine
         self._scope = scope
         self._now = now
+        self._lock = RLock()
+        self._connection: Connection | None = None
+
+    @contextmanager
+    def together(self) -> Iterator[Connection]:
+        """One transaction around all that is written within the block."""
+        with self._lock:
+            if self._connection is not None:
+                yield self._connection
+                return
+            with writing(self._engine) as connection:
+                self._connection = connection
+                try:
+                    yield connection
+                finally:
+                    self._connection = None
 
     def entries(self) -> Mapping[OccurrenceId, Entry]:
         """Every entry of the calendar, whichever import wrote it, deleted ones included."""
-        with self._engine.connect() as connection:
-            query = (
-                select(tables.entry).where(tables.entry.c.calendar == str(self.calendar)).order_by(tables.entry.c.id)
-            )
+        query = select(tables.entry).where(tables.entry.c.calendar == str(self.calendar)).order_by(tables.entry.c.id)
+        with self._lock, self._engine.connect() as connection:
             entries = [_to_entry(row) for row in connection.execute(query)]
         return {entry.id: entry for entry in entries}
 
-    def intend(self, change: Change, source: str) -> None:
-        """Write down what is about to be done. Committed when this returns: only then may the LMS be called."""
-        if isinstance(change, Create):
-            self._put(change, source)
-        elif isinstance(change, Update):
-            self._change(
-                change.id,
-                **self._content(change.event, change.days),
-                before=_desired_to_json(change.before),
-                state=State.PENDING_UPDATE,
-                source=source,
-            )
-        else:
-            self._change(change.id, state=State.PENDING_DELETE)
+    def intend(self, change: Change, source: str, run: int | None = None, *, again: bool = False) -> None:
+        """Write down what is about to be done. Committed when this returns: only then may the LMS be called.
+
+        `run` journals it; `again` says that this run has meant it before, under another key.
+        """
+        with self.together():
+            if run is not None and not again:
+                self._journal(change, run)
+            if isinstance(change, Create):
+                self._put(change, source, run)
+            elif isinstance(change, Update):
+                content = self._content(change.event, change.days)
+                before = _desired_to_json(change.before)
+                self._change(change.id, **content, before=before, state=State.PENDING_UPDATE, source=source, run=run)
+            else:
+                self._change(change.id, state=State.PENDING_DELETE, run=run)
 
     def written(self, id: OccurrenceId, ref: RemoteRef) -> None:
         """The event stands in the LMS as meant, under this ref."""
@@ -62,25 +84,32 @@ class Ledger:
 
     def unwritten(self, id: OccurrenceId, reason: str = "") -> None:
         """The create surely did not land."""
-        self._change(id, state=State.UNWRITTEN, ref=None, error=reason)
+        with self.together():
+            self._strike(id)
+            self._change(id, state=State.UNWRITTEN, ref=None, error=reason)
 
     def refused(self, change: Change, reason: str) -> None:
         """The LMS would not have the change: the entry is again what it was."""
         if isinstance(change, Create):
             self.unwritten(change.id, reason)
-        elif isinstance(change, Update):
-            content = self._content(change.before.event, change.before.days)
-            self._change(change.id, **content, before=None, state=State.PRESENT, error=reason)
-        else:
-            self._change(change.id, state=State.PRESENT, error=reason)
+            return
+        before = self._content(change.before.event, change.before.days) if isinstance(change, Update) else {}
+        with self.together():
+            self._strike(change.id)
+            self._change(change.id, **before, before=None, state=State.PRESENT, error=reason)
 
-    def adopt(self, ids: Iterable[OccurrenceId], source: str) -> None:
-        """From now on this import answers for these events."""
-        with writing(self._engine) as connection:
-            for id in ids:
-                connection.execute(update(tables.entry).where(*self._row(id)).values(source=source))
+    def observe(self, plan: Plan) -> None:
+        """Keep what a reading showed without a change: who answers for what stands, and what is missing how often."""
+        entry = tables.entry.c
+        with self.together():
+            for id in plan.adopted:
+                self._change(id, source=plan.source)
+            for id in plan.absent:
+                self._change(id, missing=entry.missing + 1)
+            for id in plan.found:
+                self._change(id, missing=0)
 
-    def _put(self, change: Create, source: str) -> None:
+    def _put(self, change: Create, source: str, run: int | None) -> None:
         """The row of an occurrence is made once and lives for ever: its generation must not be forgotten."""
         values = {
             **self._content(change.event, change.days),
@@ -92,20 +121,52 @@ class Ledger:
             "missing": 0,
             "changed_at": self._now,
             "error": "",
+            "run": run,
         }
-        name = {"calendar": str(self.calendar), "uid": change.id.uid, "slot": change.id.slot_text}
-        with writing(self._engine) as connection:
-            if not connection.execute(update(tables.entry).where(*self._row(change.id)).values(values)).rowcount:
-                connection.execute(insert(tables.entry).values(name | values))
+        with self.together() as connection:
+            known = update(tables.entry).where(*self._row(change.id)).values(values)
+            if not connection.execute(known).rowcount:
+                connection.execute(insert(tables.entry).values(self._name(change.id) | values))
+
+    def _journal(self, change: Change, run: int) -> None:
+        entry = self._entry_row(change.id)
+        stood = entry if entry is not None and not isinstance(change, Create) else None
+        left = {} if isinstance(change, Delete) else self._content(change.event, change.days)
+        values = {
+            "run_id": run,
+            **self._name(change.id),
+            "event": stood.event if stood else None,
+            "days": stood.days if stood else None,
+            "source": stood.source if stood else None,
+            "left_event": left.get("event"),
+            "left_days": left.get("days"),
+        }
+        with self.together() as connection:
+            connection.execute(insert(tables.import_change).values(values))
+
+    def _strike(self, id: OccurrenceId) -> None:
+        """The change that the entry stands pending for was not made: the run that left it so is the one before."""
+        entry, change = tables.entry, tables.import_change
+        latest = select(change.c.run_id).where(*self._row(id, change)).order_by(change.c.id.desc()).limit(1)
+        run = select(entry.c.run).where(*self._row(id))
+        with self.together() as connection:
+            connection.execute(delete(change).where(*self._row(id, change), change.c.run_id == run.scalar_subquery()))
+            connection.execute(update(entry).where(*self._row(id)).values(run=latest.scalar_subquery()))
+
+    def _entry_row(self, id: OccurrenceId) -> Row[Any] | None:
+        with self.together() as connection:
+            return connection.execute(select(tables.entry).where(*self._row(id))).first()
 
     def _change(self, id: OccurrenceId, **values: Any) -> None:
-        with writing(self._engine) as connection:
+        with self.together() as connection:
             values["changed_at"] = self._now
             connection.execute(update(tables.entry).where(*self._row(id)).values(values))
 
-    def _row(self, id: OccurrenceId) -> tuple[ColumnElement[bool], ...]:
-        columns = tables.entry.c
-        return columns.calendar == str(self.calendar), columns.uid == id.uid, columns.slot == id.slot_text
+    def _name(self, id: OccurrenceId) -> dict[str, str]:
+        return {"calendar": str(self.calendar), "uid": id.uid, "slot": id.slot_text}
+
+    def _row(self, id: OccurrenceId, table: Table = tables.entry) -> tuple[ColumnElement[bool], ...]:
+        return tuple(table.c[name] == value for name, value in self._name(id).items())
 
     def _content(self, event: Event, days: AllDay | None) -> dict[str, Any]:
         starts, ends = self._scope.span(event.when)
@@ -138,6 +199,8 @@ def _to_entry(row: Row[Any]) -> Entry:
         days=_days(row.days),
         before=_desired_from_json(row.before) if row.before else None,
         error=row.error,
+        missing=row.missing,
+        run=row.run,
     )
 
 

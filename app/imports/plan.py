@@ -48,7 +48,8 @@ class Desired:
 class Entry:
     """One row of the ledger. `event` and `days` are as last written, or as meant while pending.
 
-    `before` is what stood there before, while an update is pending. `ref` is None until the LMS has told.
+    `before` is what stood there before, while an update is pending. `ref` is None until the LMS has told. `missing`
+    counts the whole readings in a row that lacked it; `run` is the run that left it so.
     """
 
     id: OccurrenceId
@@ -60,6 +61,8 @@ class Entry:
     days: AllDay | None = None
     before: Desired | None = None
     error: str = ""
+    missing: int = 0
+    run: int | None = None
 
     @property
     def live(self) -> bool:
@@ -106,6 +109,7 @@ class Plan:
     """The changes, in the order in which they are made: what is written by its start, then what is deleted.
 
     `adopted` are events that stand as wanted but were written by another import: this one answers for them now.
+    `absent` are those that the file lacks, but not often enough yet to be deleted; `found` are there again.
     """
 
     calendar: CalendarRef
@@ -114,6 +118,8 @@ class Plan:
     changes: tuple[Change, ...] = ()
     unchanged: int = 0
     adopted: tuple[OccurrenceId, ...] = ()
+    absent: tuple[OccurrenceId, ...] = ()
+    found: tuple[OccurrenceId, ...] = ()
 
     @property
     def creates(self) -> tuple[Create, ...]:
@@ -158,37 +164,67 @@ def make_plan(
     rules: SinkRules,
     now: datetime,
     unread: Unread = NOTHING_UNREAD,
+    grace: int | None = 1,
 ) -> Plan:
     """The difference between what the file wants and what stands in the ledger of this calendar.
 
-    `desired` holds fitted events and is complete for `scope`, but for `unread`. `now` is aware.
+    `desired` holds fitted events and is complete for `scope`, but for `unread`. `now` is aware. `grace` is the
+    number of whole readings, this one included, that an event has to be missing in before it is deleted; None: never.
     """
     writes: list[Create | Update] = []
     unchanged = 0
-    adopted = []
+    adopted, found = [], []
     for id, wanted in desired.items():
         entry = ledger.get(id)
         if entry is None or not entry.live or entry.ref is None:
-            writes.append(Create(id, wanted.event, wanted.days, _generation(entry, rules)))
-        elif (written := Desired(entry.event, entry.days)) != wanted:
+            writes.append(Create(id, wanted.event, wanted.days, generation_of(entry, rules)))
+            continue
+        if entry.missing:
+            found.append(id)
+        if (written := Desired(entry.event, entry.days)) != wanted:
             writes.append(Update(id, entry.ref, wanted.event, wanted.days, written, entry.generation))
         else:
             unchanged += 1
             if entry.source != source:
                 adopted.append(id)
-    deletes = [
-        Delete(id, entry.ref, entry.event)
+    missing = [
+        entry
         for id, entry in ledger.items()
         if id not in desired
-        and entry.ref is not None
         and entry.live
         and entry.source == source
         and id.uid not in unread
         and scope.overlaps(entry.event.when)
         and not is_over(entry.event, scope, now)
     ]
-    changes = (*_in_order(writes, scope), *_in_order(deletes, scope))
-    return Plan(calendar, source, scope, changes, unchanged, tuple(sorted(adopted, key=str)))
+    due = [] if grace is None else [entry for entry in missing if entry.missing + 1 >= grace]
+    waiting = [] if grace is None else [entry.id for entry in missing if entry.missing + 1 < grace]
+    return Plan(
+        calendar,
+        source,
+        scope,
+        in_order([*writes, *map(delete_of, due)], scope),
+        unchanged,
+        tuple(sorted(adopted, key=str)),
+        tuple(sorted(waiting, key=str)),
+        tuple(sorted(found, key=str)),
+    )
+
+
+def in_order(changes: Iterable[Change], scope: Window) -> tuple[Change, ...]:
+    """As they are made: what is written by its start, then what is deleted by its start."""
+
+    def place(change: Change) -> tuple[bool, datetime, str]:
+        return isinstance(change, Delete), scope.span(change.event.when)[0], str(change.id)
+
+    return tuple(sorted(changes, key=place))
+
+
+def delete_of(entry: Entry) -> Delete:
+    """The deletion of an event that stands."""
+    if entry.ref is None:
+        raise ValueError(f"{entry.id} does not stand in the LMS")
+    return Delete(entry.id, entry.ref, entry.event)
 
 
 def sync_key(partner: str, calendar: CalendarRef, id: OccurrenceId, generation: int) -> SyncKey:
@@ -207,13 +243,10 @@ def next_generation(generation: int, rules: SinkRules) -> int:
     return generation if rules.keys_reusable else generation + 1
 
 
-def _generation(entry: Entry | None, rules: SinkRules) -> int:
+def generation_of(entry: Entry | None, rules: SinkRules) -> int:
+    """The generation for an event that is to be created, where this is what the ledger says of it."""
     if entry is None:
         return 0
     if entry.state in {State.UNWRITTEN, State.PENDING_CREATE}:
         return entry.generation
     return next_generation(entry.generation, rules)
-
-
-def _in_order(changes: Iterable[Change], scope: Window) -> list[Change]:
-    return sorted(changes, key=lambda change: (scope.span(change.event.when)[0], str(change.id)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -9,6 +10,14 @@ from typing import Any
 from app.imports.plan import Change, Create, Plan, Update
 from app.store.values import event_to_json, when_to_json
 from bridges.model import OccurrenceId
+
+Progress = Callable[[int, int], None]
+"""Called with (changes made, changes in all) before each portion of changes and at the end; from any thread, but
+never from two at a time."""
+
+
+def silent(_done: int, _of: int) -> None:
+    """The progress that nobody watches."""
 
 
 class Deed(StrEnum):

@@ -10,15 +10,16 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from app.ics import Limits, Reading, read_occurrences
-from app.imports.apply import Progress, Writer, apply, silent, stopped
+from app.imports.apply import apply, stopped
 from app.imports.desire import Wishes, wishes
 from app.imports.guard import Guard, ReadingFacts
 from app.imports.ledger import Ledger
 from app.imports.outcome import Outcome
 from app.imports.plan import Plan, make_plan
-from app.imports.report import Report, plan_to_json, report_to_json
+from app.imports.report import Progress, Report, plan_to_json, report_to_json, silent
 from app.imports.runs import Ending, Runs
 from app.imports.subscription import Import
+from app.imports.writer import Writer
 from app.store.leases import lease
 from bridges.contract import Sink
 from bridges.errors import Denied, Transient
@@ -128,7 +129,7 @@ class Imports:
             writer.settle()
         except (Transient, Denied) as stop:
             plan, _ = self._decide(case)
-            return _reported(case, plan, stopped(plan, stop))
+            return _reported(case, plan, stopped(plan, stop, plan.changes))
         plan, objections = self._decide(case)
         if objections and not case.job.approved:
             return _outcome(case, Ending.HELD, plan, objections=objections)

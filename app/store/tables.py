@@ -129,12 +129,42 @@ import_run = Table(
     Column("calendar", String(500), nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
-    Column("state", String(20), nullable=False, doc="running, done, held, left, failed"),
+    Column("kind", String(20), nullable=False, server_default="import", doc="import, undo, purge"),
+    Column("state", String(20), nullable=False, doc="running, done, held, left, failed, cancelled, expired"),
     Column("body_hash", String(64), nullable=False),
     Column("read_count", Integer, nullable=False),
     Column("plan", JSON),
     Column("report", JSON),
     Index(None, "calendar", "source", "id"),
+)
+
+held_import = Table(
+    "held_import",
+    metadata,
+    Column("run_id", ForeignKey("import_run.id", ondelete="CASCADE"), primary_key=True),
+    Column("data", LargeBinary, nullable=False, doc="the file, compressed by zlib"),
+    Column("terms", JSON, nullable=False, doc="how the file was to be imported: window, mode, grace, filters"),
+    Column("objections", JSON, nullable=False, doc="why it waits, as sentences"),
+    Column("expires_at", Instant, nullable=False),
+    comment="imports that wait for a yes, with the files that they are planned from again",
+)
+
+import_change = Table(
+    "import_change",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", ForeignKey("import_run.id", ondelete="CASCADE"), nullable=False),
+    Column("calendar", String(500), nullable=False),
+    Column("uid", Text, nullable=False),
+    Column("slot", String(20), nullable=False),
+    Column("event", JSON(none_as_null=True), doc="what stood there before the run; null if nothing did"),
+    Column("days", JSON(none_as_null=True), doc="the all-day dates behind its instants"),
+    Column("source", String(200), doc="the import that answered for it before; null if nothing stood there"),
+    Column("left_event", JSON(none_as_null=True), doc="what the run left there; null if nothing"),
+    Column("left_days", JSON(none_as_null=True)),
+    UniqueConstraint("run_id", "uid", "slot"),
+    Index(None, "calendar", "uid", "slot", "id"),
+    comment="the journal: what each run changed, so that it can be taken back",
 )
 
 entry = Table(
@@ -161,6 +191,7 @@ entry = Table(
     Column("missing", Integer, nullable=False, doc="whole readings in a row that lacked it"),
     Column("changed_at", Instant, nullable=False),
     Column("error", Text, nullable=False),
+    Column("run", Integer, doc="the run that left it so; null for what was written before there was a journal"),
     UniqueConstraint("calendar", "uid", "slot"),
     Index(None, "calendar", "ref"),
     comment="the ledger: what we wrote, and what became of it",

@@ -9,11 +9,12 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Engine
 
-from app.imports.apply import Progress, Writer, apply, silent
+from app.imports.apply import apply
 from app.imports.desire import wishes
 from app.imports.ledger import Ledger
 from app.imports.plan import Desired, Entry, Plan, Unread, make_plan
-from app.imports.report import Report
+from app.imports.report import Progress, Report, silent
+from app.imports.writer import Writer
 from app.store import tables
 from app.store.engine import open_engine
 from bridges.contract import Sink

@@ -5,15 +5,17 @@ The LMS outlives the process that writes to it: a crash is an exception that not
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time
 from enum import Enum
 from itertools import count
+from threading import Lock
 from typing import TypeVar
 
-from bridges.contract import Sink, SinkRules
-from bridges.errors import Denied, Gone, KeyTaken, Rejected, Transient
+from bridges.contract import BatchSink, Order, Put, Sink, SinkRules
+from bridges.errors import BridgeError, Denied, Gone, KeyTaken, Rejected, Transient
 from bridges.model import AllDay, CalendarRef, Event, RemoteRef, SyncKey, Timed
 
 KINDS = {
@@ -91,12 +93,49 @@ class MemoryLms:
     def find(self, calendar: CalendarRef, key: SyncKey, event: Event) -> Sequence[RemoteRef]:
         self.reads += 1
         if self.rules.finds_by_key:
-            return [ref for ref, (where, name, _) in self.events.items() if (where, name) == (calendar, key)]
-        return [ref for ref, (where, _, value) in self.events.items() if (where, value) == (calendar, event)]
+            return [ref for ref, (where, name, _) in list(self.events.items()) if (where, name) == (calendar, key)]
+        return [ref for ref, (where, _, value) in list(self.events.items()) if (where, value) == (calendar, event)]
 
     def _taken(self) -> set[tuple[CalendarRef, SyncKey]]:
-        living = {(where, key) for where, key, _ in self.events.values() if key is not None}
+        living = {(where, key) for where, key, _ in list(self.events.values()) if key is not None}
         return living if self.rules.keys_reusable else self.keys
+
+
+@dataclass
+class BatchLms(MemoryLms):
+    """The same, with calls that hold many orders; `calls` has the size of each."""
+
+    calls: list[int] = field(default_factory=list)
+
+    def carry_out(self, calendar: CalendarRef, orders: Sequence[Order]) -> Sequence[RemoteRef | BridgeError | None]:
+        kinds = Counter((isinstance(order, Put), isinstance(order, Put) and order.ref is None) for order in orders)
+        for orders_of_kind in kinds.values():
+            whole, rest = divmod(orders_of_kind, self.rules.batch)
+            self.calls += [self.rules.batch] * whole + [rest] * bool(rest)
+        return [carried_out(self, calendar, order) for order in orders]
+
+
+def carried_out(sink: Sink, calendar: CalendarRef, order: Order) -> RemoteRef | BridgeError | None:
+    """One order by the plain methods."""
+    try:
+        if not isinstance(order, Put):
+            sink.delete(calendar, order.ref)
+            return None
+        if order.ref is None:
+            return sink.create(calendar, order.key, order.event)
+        return sink.update(calendar, order.ref, order.event)
+    except BridgeError as error:
+        return error
+
+
+def lms_of(kind: str, shape: str = "one by one") -> MemoryLms:
+    """An LMS of this kind: written to one by one, in batches of three, or by three at a time."""
+    if shape == "in batches":
+        return BatchLms(replace(KINDS[kind], batch=3))
+    return MemoryLms(replace(KINDS[kind], writers=3 if shape == "by three" else 1))
+
+
+SHAPES = ("one by one", "in batches", "by three")
 
 
 class Fault(Enum):
@@ -116,6 +155,7 @@ class Faulty:
     sink: Sink
     faults: Sequence[Fault]
     calls: int = 0
+    lock: Lock = field(default_factory=Lock)
 
     @property
     def rules(self) -> SinkRules:
@@ -140,8 +180,7 @@ class Faulty:
         return self._call(lambda: self.sink.find(calendar, key, event))
 
     def _call(self, call: Callable[[], T]) -> T:
-        fault = self.faults[self.calls] if self.calls < len(self.faults) else Fault.NONE
-        self.calls += 1
+        fault = self._next()
         if fault is Fault.REFUSED:
             raise Transient("busy", retry_after=30)
         if fault is Fault.KILLED:
@@ -152,3 +191,30 @@ class Faulty:
         if fault is Fault.KILLED_AFTER:
             raise Crash
         return answer
+
+    def _next(self) -> Fault:
+        with self.lock:
+            self.calls += 1
+            return self.faults[self.calls - 1] if self.calls <= len(self.faults) else Fault.NONE
+
+
+@dataclass
+class FaultyBatches(Faulty):
+    """The same for a sink of batches. What is lost on the way, or cut off, was done by half."""
+
+    def carry_out(self, calendar: CalendarRef, orders: Sequence[Order]) -> Sequence[RemoteRef | BridgeError | None]:
+        assert isinstance(self.sink, BatchSink)
+        fault = self._next()
+        if fault is Fault.KILLED:
+            raise Crash
+        if fault is Fault.REFUSED:
+            return [Transient("busy", retry_after=30) for _ in orders]
+        outcomes = self.sink.carry_out(calendar, orders if fault is Fault.NONE else orders[::2])
+        if fault is Fault.KILLED_AFTER:
+            raise Crash
+        return [Transient("no answer") for _ in orders] if fault is Fault.LOST else outcomes
+
+
+def faulty(sink: Sink, faults: Sequence[Fault]) -> Faulty:
+    """The sink behind a bad line."""
+    return FaultyBatches(sink, faults) if isinstance(sink, BatchSink) else Faulty(sink, faults)

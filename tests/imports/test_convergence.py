@@ -10,12 +10,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from bridges.contract import SinkRules, Tools
+from bridges.contract import Tools
 from bridges.errors import Transient
 from bridges.local import LocalBridge, LocalSettings
 from bridges.model import Event, OccurrenceId
 from tests.imports.bench import HERE, NOW, SCOPE, Bench, at, day, single, slot
-from tests.imports.lms import KINDS, Crash, Fault, Faulty, MemoryLms
+from tests.imports.lms import KINDS, SHAPES, Crash, Fault, Faulty, faulty, lms_of
 
 ids = st.sampled_from([single("a"), single("b"), *(slot("s", n) for n in range(3))])
 happenings = st.builds(at, st.integers(1, 3), st.sampled_from("xy")) | st.builds(day, st.integers(1, 2))
@@ -32,9 +32,9 @@ class Imports(RuleBasedStateMachine):
         self.hour = 3
         self.deleted = False
 
-    @initialize(rules=st.sampled_from(list(KINDS.values())))
-    def open(self, rules: SinkRules) -> None:
-        self.bench = Bench(lms=MemoryLms(rules))
+    @initialize(kind=st.sampled_from(list(KINDS)), shape=st.sampled_from(SHAPES))
+    def open(self, kind: str, shape: str) -> None:
+        self.bench = Bench(lms=lms_of(kind, shape))
         self.theirs = self.bench.lms.entered(HERE, OTHERS)
 
     @rule(id=ids, event=happenings)
@@ -48,7 +48,7 @@ class Imports(RuleBasedStateMachine):
     @rule(faults=faults)
     def an_import_over_a_bad_line(self, faults: list[Fault]) -> None:
         with suppress(Crash, Transient):
-            self.bench.run(Faulty(self.bench.lms, faults))
+            self.bench.run(faulty(self.bench.lms, faults))
 
     @rule()
     def an_import(self) -> None:

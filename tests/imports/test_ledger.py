@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.imports.ledger import Ledger, slot_from_text
-from app.imports.plan import Create, Delete, Desired, State, Update
+from app.imports.plan import Create, Delete, Desired, Plan, State, Update
 from bridges.model import AllDay, CalendarRef, Kind, OccurrenceId, RemoteRef
 from tests.imports.bench import HERE, NOW, SCOPE, at, day, memory_store, single, slot
 
@@ -80,8 +80,13 @@ def test_calendars_and_slots_are_kept_apart() -> None:
     assert not any(entry.live for entry in there.entries().values())
 
 
-def test_adoption_changes_who_answers() -> None:
+def test_what_a_reading_shows_without_a_change() -> None:
     book = ledger()
-    book.intend(Create(single("a"), at(1)), "one")
-    book.adopt([single("a")], "two")
-    assert book.entries()[single("a")].source == "two"
+    for uid in "abc":
+        book.intend(Create(single(uid), at(1)), "one")
+        book.written(single(uid), RemoteRef(uid))
+    book.observe(Plan(HERE, "two", SCOPE, adopted=(single("a"),), absent=(single("b"), single("c"))))
+    book.observe(Plan(HERE, "two", SCOPE, absent=(single("b"),), found=(single("c"),)))
+    entries = book.entries()
+    assert [entries[single(uid)].source for uid in "abc"] == ["two", "one", "one"]
+    assert [entries[single(uid)].missing for uid in "abc"] == [0, 2, 0]
