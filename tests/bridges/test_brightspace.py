@@ -782,6 +782,18 @@ class TestWriting:
         if deed == "create":
             assert len(bridge.find(COURSE, key("b"), event)) == landed
 
+    def test_several_may_write_at_once(self, open_site: Open, site: FakeBrightspace) -> None:
+        bridge = open_site(concurrency=3)
+        site.faults.append(Fault("slow", on="create", times=8, seconds=0.01))
+        deeds = [
+            lambda number=number: bridge.create(COURSE, key(str(number)), bridge.fit(at(number)))  # type: ignore[misc]
+            for number in range(8)
+        ]
+        refs = at_once(deeds)
+        assert sorted(refs) == [each.ref for each in sorted(bridge.read(COURSE, AROUND), key=lambda each: each.ref)]
+        assert (len(site.journal), site.calls["token"], site.calls["versions"]) == (8, 1, 1)
+        assert 1 < site.most_at_once <= 3
+
     def test_what_has_no_field_is_told_in_words(self, open_site: Open) -> None:
         bridge = open_site(cancelled_prefix="Off:")
         fitted = bridge.fit(SPECIMEN)
