@@ -33,6 +33,9 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.imports": (HALLWAY, {"sqlalchemy"}),
     "app.imports.plan": ({"bridges.model", "bridges.contract"}, set()),
     "app.imports.guard": ({"bridges.model", "bridges.contract", "app.imports.plan"}, set()),
+    "app.imports.addresses": (set(), set()),
+    "app.imports.dial": ({"app.imports.addresses"}, {"requests", "urllib3"}),
+    "app.imports.fetch": ({"app.imports.addresses", "app.imports.dial"}, {"requests", "urllib3"}),
     "app.feeds": (HALLWAY, {"sqlalchemy", "cachetools"}),
     "app.parts": (
         HALLWAY | {"app.config", "app.feeds", "app.imports", "bridges"},
@@ -137,5 +140,6 @@ def test_bridges_know_no_other_lms() -> None:
 
 def test_requests_leave_through_one_door_on_each_bank() -> None:
     """Others may name its types, or sign a request; only the doors send one."""
-    senders = {module for module in MODULES if any(call.endswith("ession.send") for call in _calls(module))}
-    assert senders == {"bridges.http"}
+    sends = ("ession.send", "adapter.send", "requests.get", "requests.post", "requests.request", "urlopen")
+    senders = {module for module in MODULES if any(call.endswith(sends) for call in _calls(module))}
+    assert senders == {"bridges.http", "app.imports.fetch"}
