@@ -263,9 +263,9 @@ class BrightspaceBridge:
     """
 
     Settings = BrightspaceSettings
-    rules = SinkRules(keys_reusable=True, keeps_all_day=True, finds_by_key=False)
 
     def __init__(self, name: str, settings: BrightspaceSettings, tools: Tools) -> None:
+        self.rules = SinkRules(keys_reusable=True, keeps_all_day=True, finds_by_key=False, writers=settings.concurrency)
         self._name = name
         self._settings = settings
         self._now = tools.now

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -281,8 +282,7 @@ class TestTokens:
         site.faults.append(Fault("slow", on="token", times=-1, seconds=0.01))
         for round in range(1, 6):
             site.expire_tokens()
-            outcomes = at_once([lambda each=each: len(each.read(COURSE, AROUND)) for each in bridges])  # type: ignore[misc]
-            assert outcomes == [0] * 6
+            assert at_once([partial(each.read, COURSE, AROUND) for each in bridges]) == [[]] * 6
             assert site.calls["token"] == round
 
     def test_a_token_is_stored_before_it_is_used(self, open_site: Open, site: FakeBrightspace) -> None:
@@ -362,7 +362,7 @@ class TestTokens:
             bridge.read(COURSE, AROUND)
 
 
-def at_once(deeds: list[Callable[[], Any]]) -> list[Any]:
+def at_once(deeds: Sequence[Callable[[], Any]]) -> list[Any]:
     """What each came to, all of them begun together."""
     outcomes: list[Any] = [None] * len(deeds)
     ready = threading.Barrier(len(deeds))
@@ -785,11 +785,8 @@ class TestWriting:
     def test_several_may_write_at_once(self, open_site: Open, site: FakeBrightspace) -> None:
         bridge = open_site(concurrency=3)
         site.faults.append(Fault("slow", on="create", times=8, seconds=0.01))
-        deeds = [
-            lambda number=number: bridge.create(COURSE, key(str(number)), bridge.fit(at(number)))  # type: ignore[misc]
-            for number in range(8)
-        ]
-        refs = at_once(deeds)
+        events = [bridge.fit(at(number)) for number in range(8)]
+        refs = at_once([partial(bridge.create, COURSE, key(repr(event)), event) for event in events])
         assert sorted(refs) == [each.ref for each in sorted(bridge.read(COURSE, AROUND), key=lambda each: each.ref)]
         assert (len(site.journal), site.calls["token"], site.calls["versions"]) == (8, 1, 1)
         assert 1 < site.most_at_once <= 3
