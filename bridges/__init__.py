@@ -15,6 +15,10 @@ from bridges.contract import Tools
 REGISTRY = {
     "local": "bridges.local:LocalBridge",
     "blackboard": "bridges.blackboard:BlackboardBridge",
+    "brightspace": "bridges.brightspace:BrightspaceBridge",
+    "imip": "bridges.imip:ImipBridge",
+    "itslearning": "bridges.itslearning:ItslearningBridge",
+    "learningspace": "bridges.learningspace:LearningSpaceBridge",
 }
 """Name in the configuration → module:Class. Loaded when a connection of that kind is opened, not before."""
 

@@ -14,7 +14,8 @@ ROOT = Path(__file__).parent.parent
 VALUES = {"bridges.model", "bridges.errors"}
 PROMISES = VALUES | {"bridges.contract"}
 HALLWAY = PROMISES | {"app.ics", "app.store"}
-LMS = {"bridges.local", "bridges.blackboard"}
+LMS = {f"bridges.{name}" for name in ("local", "blackboard", "brightspace", "imip", "itslearning", "learningspace")}
+OVER_HTTP = PROMISES | {"bridges.http"}
 
 # room → (ours, of the world outside); the longest name that fits counts, and a room may import itself
 ROOMS: dict[str, tuple[set[str], set[str]]] = {
@@ -24,7 +25,13 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "bridges.contract": (VALUES, {"requests"}),
     "bridges.http": (PROMISES, {"requests", "urllib3"}),
     "bridges.local": (PROMISES, {"sqlalchemy", "pydantic"}),
-    "bridges.blackboard": (PROMISES | {"bridges.http"}, {"pydantic", "requests"}),
+    "bridges.blackboard": (OVER_HTTP, {"pydantic", "requests"}),
+    "bridges.brightspace": (OVER_HTTP | {"bridges.valence"}, {"pydantic"}),
+    "bridges.valence": (OVER_HTTP, {"requests"}),
+    "bridges.imip": (PROMISES, {"pydantic", "icalendar"}),
+    "bridges.itslearning": (OVER_HTTP | {"bridges.soap"}, {"lxml", "nh3", "pydantic"}),
+    "bridges.soap": (OVER_HTTP, {"lxml", "requests"}),
+    "bridges.learningspace": (OVER_HTTP, {"pydantic", "requests"}),
     "app": ({"app.parts", "app.web"}, {"flask"}),
     "app.config": ({"bridges"}, {"pydantic", "pydantic_core"}),
     "app.tokens": ({"app.store"}, {"sqlalchemy"}),

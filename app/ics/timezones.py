@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta, timezone
 from app.ics import repair
 from app.ics.parse import Component, Parsed
 from app.ics.problems import Limits, Problem
-from app.ics.rrule import Rule, RuleError, parse_rule
+from app.ics.rrule import Freq, Rule, RuleError, parse_rule
 from app.ics.values import read_basic, read_offset
 from app.ics.zones import Observance, Observed
+
+MOST_DATES = 2_000
+"""RDATEs of one observance; exporters that list every change from 1601 to 2100 stay below."""
 
 _EVER = datetime.max  # noqa: DTZ901 - wall clock
 
@@ -70,6 +73,8 @@ def _rules(child: Component, before: timedelta) -> Iterator[tuple[Rule, datetime
         if not line.value.strip():
             continue
         rule = parse_rule(repair.vcalendar_rule(line.value) if "=" not in line.value else line.value)
+        if rule.freq not in (Freq.YEARLY, Freq.MONTHLY) or len(rule.byhour + rule.byminute + rule.bysecond) > 3:
+            raise ValueError(f"no clock is turned as often as by {line.value[:80]}")
         if rule.until is None:
             yield rule, _EVER
         elif rule.until.utc:
@@ -79,7 +84,9 @@ def _rules(child: Component, before: timedelta) -> Iterator[tuple[Rule, datetime
 
 
 def _dates(child: Component) -> Iterator[datetime]:
-    for line in child.props.get("RDATE", ()):
-        for item in line.value.split(","):
-            if item.strip():
-                yield read_basic(item.strip().partition("/")[0]).local
+    items = [item.strip() for line in child.props.get("RDATE", ()) for item in line.value.split(",")]
+    if len(items) > MOST_DATES:
+        raise ValueError(f"no clock was turned {len(items):,} times")
+    for item in items:
+        if item:
+            yield read_basic(item.partition("/")[0]).local
