@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -42,6 +43,23 @@ class Server(_Section):
 class Store(_Section):
     url: str = "sqlite:///calbridge.sqlite3"
     """The database, as an SQLAlchemy URL. A relative SQLite path is relative to where calbridge is started."""
+    key: SecretStr = SecretStr("")
+    """Encrypts stored secrets (openssl rand -base64 32; a new one goes before the old); empty: a file beside SQLite's."""
+
+    @field_validator("key")
+    @classmethod
+    def _of_32_bytes(cls, value: SecretStr) -> SecretStr:
+        for key in value.get_secret_value().split():
+            if not _is_key(key):
+                raise ValueError("is no key of 32 bytes in base64: make one with 'openssl rand -base64 32'")
+        return value
+
+
+def _is_key(text: str) -> bool:
+    try:
+        return len(base64.urlsafe_b64decode(text)) == 32
+    except ValueError:
+        return False
 
 
 class Feeds(_Section):
@@ -139,6 +157,8 @@ def parse(text: str, environment: Mapping[str, str]) -> Config:
     except ValidationError as error:
         problems += _sentences(error, "")
     connections = dict(_connections(tree.get("lms", {}), problems))
+    if not problems:
+        problems += _without_key(file.store, connections)
     if problems:
         raise ConfigError(problems)
     return Config(
@@ -194,6 +214,15 @@ def _connections(tables: Any, problems: list[str]) -> Iterator[tuple[str, Connec
             yield name, Connection(name, bridge, bridges.bridge_class(bridge).Settings.model_validate(settings))
         except ValidationError as error:
             problems += _sentences(error, path)
+
+
+def _without_key(store: Store, connections: Mapping[str, Connection]) -> Iterator[str]:
+    """A bridge's settings say by `needs_vault` that it keeps secrets; beside SQLite the key for them makes itself."""
+    if store.key.get_secret_value() or store.url.startswith("sqlite"):
+        return
+    for name, connection in connections.items():
+        if getattr(connection.settings, "needs_vault", False):
+            yield f"store.key: missing; '{name}' keeps secrets in the database (openssl rand -base64 32 makes a key)"
 
 
 def _sentences(error: ValidationError, path: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import requests
 from alembic.util.exc import CommandError
@@ -22,6 +22,7 @@ from app.imports.run import Imports
 from app.store.engine import open_engine
 from app.store.migrate import NewerStore, migrate
 from app.store.quota import StoreMeter
+from app.store.vault import StoreVault, key_for
 from bridges import open_bridge
 from bridges.contract import Sink, Source, Tools
 from bridges.errors import Denied
@@ -32,6 +33,23 @@ def clock() -> datetime:
     return datetime.now(UTC)
 
 
+@runtime_checkable
+class Linkable(Protocol):
+    """An LMS whose people can link their own accounts by signing in there (OAuth with PKCE)."""
+
+    def sign_in_url(self, back: str, state: str, verifier: str) -> str:
+        """Where the person signs in; the LMS sends them to `back` with `state` and `code`, or `error`."""
+
+    def link(self, back: str, code: str, verifier: str) -> Calendar:
+        """Use up the code and keep what it brings; the personal calendar that is open from now on."""
+
+    def links(self) -> Sequence[Calendar]:
+        """The personal calendars of everybody who has linked an account."""
+
+    def unlink(self, person: str) -> bool:
+        """Forget what this person permitted; whether there was anything to forget."""
+
+
 @dataclass(slots=True)
 class Parts:
     """What a view or a command may reach. One per process; safe to share between threads."""
@@ -39,6 +57,7 @@ class Parts:
     config: Config
     engine: Engine
     now: Callable[[], datetime]
+    vault: StoreVault = field(init=False)
     feeds: Feeds = field(init=False)
     imports: Imports = field(init=False)
     _bridges: dict[str, Any] = field(default_factory=dict)
@@ -46,6 +65,8 @@ class Parts:
 
     def __post_init__(self) -> None:
         config = self.config
+        key = config.store.key.get_secret_value()
+        self.vault = StoreVault(self.engine, lambda: key_for(self.engine.url, key), self.now)
         self.feeds = Feeds(
             self.engine,
             self.source,
@@ -77,7 +98,8 @@ class Parts:
         with self._opening:
             if lms not in self._bridges:
                 connection = self.config.connections[lms]
-                tools = Tools(self.now, requests.Session, StoreMeter(self.engine, lms, self.now), self.config.store.url)
+                meter = StoreMeter(self.engine, lms, self.now)
+                tools = Tools(self.now, requests.Session, meter, self.config.store.url, self.vault)
                 self._bridges[lms] = open_bridge(connection.bridge, lms, connection.settings, tools)
             return self._bridges[lms]
 
@@ -93,6 +115,13 @@ class Parts:
         bridge = self.bridge(lms)
         if not isinstance(bridge, Sink):
             raise Denied(f"'{lms}' can only be read")
+        return bridge
+
+    def linkable(self, lms: str) -> Linkable:
+        """The connection, for people to link their accounts. Denied where its LMS knows no such thing."""
+        bridge = self.bridge(lms)
+        if not isinstance(bridge, Linkable):
+            raise Denied(f"people cannot link accounts at '{lms}'")
         return bridge
 
     def calendars(self, lms: str) -> Sequence[Calendar]:

@@ -1,4 +1,4 @@
-"""Blackboard Learn (Anthology): reads and writes the calendars of courses and of the institution.
+"""Blackboard Learn (Anthology): reads and writes the calendars of courses, of the institution and of linked people.
 
 The facts of the public REST API that this module relies on:
 
@@ -6,6 +6,9 @@ The facts of the public REST API that this module relies on:
   same one. The Learn user that the site's administrator chose for it supplies every right.
 - Without a user's own sign-in (three-legged OAuth) personal calendars are closed, and a listing must name its course
   or type=Institution, or it would dump the site. It covers 16 weeks at most, both ends included.
+- A person links an account by signing in at Learn (three-legged OAuth with PKCE); `offline` yields a refresh token.
+  Assumed: each refresh may bring another one, which counts from then on; where none comes the old one stays good.
+- Personal items are their owner's alone, and so is the deleting of office hours. Who creates office hours owns them.
 - `courseId` takes the primary id alone (`_12594_1`); other names are looked up first.
 - There is no all-day flag, no field for a link, a category or a status; times are UTC with milliseconds, and an item
   ends after it starts. A title holds 255 letters (of UTF-16, as Java counts), a location 1024.
@@ -14,23 +17,30 @@ The facts of the public REST API that this module relies on:
 - There is no key of ours on an item, no ETag and no change feed: absence in a whole reading means deleted. Pages go
   by offset, so what is deleted while a long list is read can hide a neighbour from that one reading.
 - A calendar that is switched off may answer 404 or nothing at all; the latter looks like an empty one.
+- Assumed: `users/{id}/courses?expand=course` tells each course's own availability (`Yes`, `No`, `Disabled`, `Term`).
+
+Series are written as single items. Native ones (`recurrence`, updateSeries=true) would be an order of their own beside
+Put: such a change gives every item a new id, which no RemoteRef of the single items would survive.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 import logging
 import threading
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
-from bridges.contract import SinkRules, Tools
+from bridges.contract import SinkRules, Tools, Vault
 from bridges.errors import Denied, Gone, Rejected, Transient
 from bridges.http import Forbidden, Limits, LmsHttp
 from bridges.model import (
@@ -54,11 +64,16 @@ if TYPE_CHECKING:
 
 API = "/learn/api/public/v1"
 COURSES = "/learn/api/public/v3/courses"
+SCOPE = "read write delete offline"
 TITLE = 255
 LOCATION = 1024
 UNTITLED = "(untitled)"
 TICK = timedelta(milliseconds=1)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+NOT_OURS = "Blackboard opens what is a person's own to nobody but the person"
+BY_MAIL = "send the events by e-mail instead (a connection with the bridge imip)"
+MOST_PEOPLE = 100
+"""People whose connections and tokens one process keeps at hand; for others a token is fetched anew."""
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +100,13 @@ class BlackboardSettings(BaseModel):
     )
     office_hours_recurrence: bool = Field(
         True, description="Write office hours as a series of one; Learn's documents ask for a recurrence there"
+    )
+    linking: bool = Field(
+        False, description="Let people link their own accounts, for personal items; Learn has to permit End User Access"
+    )
+    staff_roles: tuple[str, ...] = Field(
+        ("Instructor", "TeachingAssistant", "CourseBuilder"),
+        description="Course roles whose members see a course that is not available to its students",
     )
     renew_seconds: int = Field(60, ge=0, le=1800, description="A token is fetched anew so long before it ends")
     concurrency: int = Field(1, ge=1, le=16, description="Calls under way at a time from one process; 1 is advised")
@@ -117,6 +139,10 @@ class BlackboardSettings(BaseModel):
         return zone
 
     @property
+    def needs_vault(self) -> bool:
+        return self.linking
+
+    @property
     def limits(self) -> Limits:
         return Limits(
             connect=self.connect_seconds,
@@ -129,13 +155,35 @@ class BlackboardSettings(BaseModel):
         )
 
 
-class ClientCredentials:
-    """Signs calls with the application's token: one for all threads, fetched when needed, renewed once after a 401."""
+Granted = Mapping[str, Any]
+"""What the token endpoint answers: access_token, expires_in, and for a person refresh_token and user_id."""
+
+
+class TokenServer:
+    """Learn's token endpoint, asked with the application's key and secret."""
 
     def __init__(self, settings: BlackboardSettings, tools: Tools) -> None:
         self._settings = settings
-        self._now = tools.now
         self._http = LmsHttp(settings.url, tools, limits=settings.limits)
+
+    def ask(self, **fields: str) -> Granted:
+        """Rejected for a code or a refresh token that is spent or withdrawn, Denied for the application itself."""
+        pair = f"{self._settings.key}:{self._settings.secret.get_secret_value()}".encode()
+        basic = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+        try:
+            answer = self._http.form(f"{API}/oauth2/token", fields, basic)
+        except Gone as error:
+            raise Denied(f"There is no signing in at {self._http.host}: is it a Learn site?", raw=error.raw) from error
+        return answer if isinstance(answer, dict) else {}
+
+
+class Bearer:
+    """Signs calls with a token: one for all threads, fetched when needed, renewed once after a 401."""
+
+    def __init__(self, fetch: Callable[[], Granted], now: Callable[[], datetime], early: timedelta) -> None:
+        self._fetch = fetch
+        self._now = now
+        self._early = early
         self._lock = threading.Lock()
         self._token = ""
         self._until = datetime.min.replace(tzinfo=UTC)
@@ -152,32 +200,115 @@ class ClientCredentials:
         return True
 
     def _current(self) -> str:
+        """The token while it is young: one that is handed out again may have seconds left, and half of them count."""
         with self._lock:
             if not self._token or self._now() >= self._until:
-                self._token, lifetime = self._fetch()
-                self._until = self._now() + lifetime - self._early(lifetime)
+                granted = self._fetch()
+                self._token = _token(granted.get("access_token"))
+                if not self._token:
+                    raise Transient("Learn answered our sign-in without a token.")
+                seconds = granted.get("expires_in")
+                lifetime = timedelta(seconds=max(0, seconds) if isinstance(seconds, int) else 0)
+                self._until = self._now() + lifetime - min(self._early, lifetime / 2)
             return self._token
 
-    def _early(self, lifetime: timedelta) -> timedelta:
-        """How long before its end a token counts as old: a token handed out again may have seconds left."""
-        return min(timedelta(seconds=self._settings.renew_seconds), lifetime / 2)
 
-    def _fetch(self) -> tuple[str, timedelta]:
-        pair = f"{self._settings.key}:{self._settings.secret.get_secret_value()}".encode()
-        basic = {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
-        answer = self._http.form(f"{API}/oauth2/token", {"grant_type": "client_credentials"}, basic)
-        token = answer.get("access_token") if isinstance(answer, dict) else None
-        if not isinstance(token, str) or not token.isascii() or not token.isprintable():
-            raise Transient(f"{self._http.host} answered our sign-in without a token.")
-        lifetime = answer.get("expires_in")
-        return token, timedelta(seconds=max(0, lifetime) if isinstance(lifetime, int) else 0)
+class PersonHttp(LmsHttp):
+    """Calls in the name of one person, on the turns of the application's own.
+
+    The session is not shared: by the cookies that Learn sets it could take one person for another.
+    """
+
+    def __init__(self, site: LmsHttp, settings: BlackboardSettings, tools: Tools, auth: Bearer) -> None:
+        super().__init__(settings.url, tools, auth=auth, limits=settings.limits)
+        self._turns = site._turns
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who has linked an account: the primary id, the user name, the uuid."""
+
+    id: str
+    name: str
+    uuid: str
+
+    def is_called(self, spelling: str) -> bool:
+        """Whether `_5_1`, `userName:jdoe` or `uuid:915c…` means this person."""
+        kind, _, name = spelling.partition(":")
+        if kind == "userName":
+            return name.casefold() == self.name.casefold()
+        return spelling in (self.id, f"uuid:{self.uuid}")
+
+
+class Links:
+    """Who lets us act for them, and their refresh tokens: all in the vault, the list under a name of its own."""
+
+    def __init__(self, lms: str, server: TokenServer, vault: Vault) -> None:
+        self._place = f"blackboard/{lms}"
+        self._server = server
+        self._vault = vault
+
+    def people(self) -> list[Person]:
+        """Everybody who has linked an account, by id."""
+        listed = json.loads(self._vault.get(self._place) or "{}")
+        return [Person(id, name, uuid) for id, (name, uuid) in sorted(listed.items())]
+
+    def find(self, spelling: str) -> Person | None:
+        return next((person for person in self.people() if person.is_called(spelling)), None)
+
+    def keep(self, person: Person, refresh: str, back: str) -> None:
+        """Keep the person's refresh token, in place of an earlier one; `back` is the address it was got with."""
+        with self._vault.alone(self._drawer(person)):
+            self._vault.put(self._drawer(person), json.dumps({"refresh": refresh, "back": back}))
+        self._list(person, keep=True)
+
+    def drop(self, person: Person) -> None:
+        """Forget the person's refresh token. Learn has no call that would withdraw it."""
+        self._list(person, keep=False)
+        with self._vault.alone(self._drawer(person)):
+            self._vault.put(self._drawer(person), "")
+
+    def refreshed(self, person: Person) -> Granted:
+        """A new access token. A refresh token that comes with it is stored before the answer is used."""
+        drawer = self._drawer(person)
+        with self._vault.alone(drawer):
+            kept = json.loads(self._vault.get(drawer) or "{}")
+            granted = self._spent(person, **kept)
+            refresh = _token(granted.get("refresh_token"))
+            if refresh not in ("", kept["refresh"]):
+                self._vault.put(drawer, json.dumps(kept | {"refresh": refresh}))
+        return granted
+
+    def _spent(self, person: Person, refresh: str = "", back: str = "") -> Granted:
+        withdrawn = f"Learn no longer lets us act for {person.name}: the person has to link the account again."
+        if not refresh:
+            raise Denied(withdrawn)
+        try:
+            return self._server.ask(grant_type="refresh_token", refresh_token=refresh, redirect_uri=back)
+        except Rejected as error:
+            raise Denied(withdrawn, raw=error.raw) from error
+
+    def _list(self, person: Person, *, keep: bool) -> None:
+        with self._vault.alone(self._place):
+            listed = {each.id: (each.name, each.uuid) for each in self.people() if each.id != person.id}
+            listed |= {person.id: (person.name, person.uuid)} if keep else {}
+            self._vault.put(self._place, json.dumps(listed))
+
+    def _drawer(self, person: Person) -> str:
+        return f"{self._place}/{person.id}"
+
+
+def _token(text: Any) -> str:
+    return text if isinstance(text, str) and text.isascii() and text.isprintable() else ""
 
 
 class BlackboardBridge:
-    """Source and sink for one Learn site, signed in as an application.
+    """Source, sink and directory for one Learn site, signed in as an application and as each person who linked.
 
     Calendars are `course/_12594_1` (also by another name of the course, as in `course/courseId:BIO101`),
-    `office-hours/<course>` and `institution`. A RemoteRef is `<item type>/<item id>`: `Course/_801_1`.
+    `institution`, `person/_5_1` (or `person/userName:jdoe`, `person/uuid:915c…`) for a linked person,
+    `office-hours/<course>` with those that the application owns or sees, and `office-hours/<course>/<person>` with
+    those that a linked person owns. A RemoteRef is `<item type>/<item id>`: `Course/_801_1`.
     """
 
     Settings = BlackboardSettings
@@ -186,43 +317,100 @@ class BlackboardBridge:
     def __init__(self, name: str, settings: BlackboardSettings, tools: Tools) -> None:
         self._name = name
         self._settings = settings
+        self._tools = tools
         self._zone = ZoneInfo(settings.zone)
         self._margin = timedelta(hours=settings.margin_hours)
-        self._http = LmsHttp(settings.url, tools, auth=ClientCredentials(settings, tools), limits=settings.limits)
+        self._server = TokenServer(settings, tools)
+        own = self._bearer(lambda: self._server.ask(grant_type="client_credentials"))
+        self._http = LmsHttp(settings.url, tools, auth=own, limits=settings.limits)
+        self._links = Links(name, self._server, tools.vault)
+        self._acting: dict[Person, PersonHttp] = {}
+        self._opening = threading.Lock()
         self._courses: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"BlackboardBridge({self._name!r}, {self._settings.url!r})"
 
     def calendars(self) -> Iterator[Calendar]:
-        """The institution's calendar and those of the courses that the application sees, page by page."""
-        for item in self._listed(f"{API}/calendars", {"limit": self._settings.page_size}):
+        """The institution's calendar, those of the courses that the application sees, and those of linked people."""
+        for item in self._listed(self._http, f"{API}/calendars", {"limit": self._settings.page_size}):
             ref = self._calendar_ref(item.get("id"))
             if ref is not None:
                 yield Calendar(ref, _line(item.get("name")) or str(ref), writable=True)
+        if self._settings.linking:
+            yield from self.links()
 
     def read(self, calendar: CalendarRef, window: Window) -> list[Found]:
         """What overlaps the window, one call per 16 weeks and page. A due date counts at its minute."""
-        scope = self._scope(calendar)
+        person, scope = self._person(calendar), self._scope(calendar)
         found: dict[RemoteRef, Found] = {}
         for since, until in self._spans(window):
-            for item in self._items(scope, since, until):
-                each = self._found(item)
-                if each is not None and _belongs(each, calendar) and window.overlaps(each.event.when):
+            for item in self._items(self._http_of(person), scope, since, until):
+                each = self._found(item) if _is_of(item, calendar, person) else None
+                if each is not None and window.overlaps(each.event.when):
                     found[each.ref] = each
         return sorted(found.values(), key=lambda each: (window.span(each.event.when)[0], each.ref))
 
     def check_target(self, calendar: CalendarRef) -> None:
-        match calendar.kind:
-            case Kind.COURSE | Kind.INSTITUTION | Kind.OFFICE_HOURS:
-                return
-            case Kind.PERSON:
-                raise Denied(
-                    "Blackboard lets nobody but the person write into a personal calendar: "
-                    "send the events to the person by e-mail instead."
-                )
-            case _:
-                raise Denied(f"Blackboard has no calendars of the kind '{calendar.kind}'.")
+        self._person(calendar)
+
+    def calendars_of(self, person: str) -> list[CalendarRef]:
+        """The courses that a user (`_5_1`, `userName:jdoe` …) may see now, and the user's own calendar if it is linked.
+
+        One call for each page of memberships, and one for each course that the site does not describe among them.
+        """
+        if not person.startswith("_") and ":" not in person:
+            raise Gone(f"'{person}' names no user of Blackboard: write _5_1, userName:jdoe, externalId:… or uuid:….")
+        try:
+            members = list(self._listed(self._http, f"{API}/users/{quote(person, safe=':')}/courses", self._expanded))
+        except Gone as error:
+            raise Gone(f"There is no user '{person}' at {self._http.host}.", raw=error.raw) from error
+        courses = [CalendarRef(self._name, Kind.COURSE, each["courseId"]) for each in members if self._is_open(each)]
+        linked = self._links.find(person) if self._settings.linking else None
+        return ([self._personal(linked).ref] if linked else []) + sorted(set(courses))
+
+    def sign_in_url(self, back: str, state: str, verifier: str) -> str:
+        """Where a person signs in to link an account; Learn sends them to `back` with `code` and `state`, or `error`.
+
+        `verifier` is 43 to 128 letters that only we know until `link` (PKCE, RFC 7636). Denied if linking is off.
+        """
+        self._check_linking()
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        query = {"redirect_uri": back, "response_type": "code", "client_id": self._settings.key, "scope": SCOPE}
+        query |= {"state": state, "code_challenge": challenge, "code_challenge_method": "S256"}
+        return f"{self._settings.url}{API}/oauth2/authorizationcode?{urlencode(query, quote_via=quote)}"
+
+    def link(self, back: str, code: str, verifier: str) -> Calendar:
+        """The personal calendar that is open from now on, for the code that Learn sent to `back`.
+
+        Rejected where the code is spent, Denied where the person gave no lasting permission.
+        """
+        self._check_linking()
+        try:
+            granted = self._server.ask(
+                grant_type="authorization_code", code=code, redirect_uri=back, code_verifier=verifier
+            )
+        except Rejected as error:
+            raise Rejected(
+                "Learn does not take this sign-in: it was used before, or is too old.", raw=error.raw
+            ) from error
+        refresh = _token(granted.get("refresh_token"))
+        if not refresh:
+            raise Denied("Learn gave no lasting permission (offline): nothing was linked.")
+        person = self._who(granted)
+        self._links.keep(person, refresh, back)
+        return self._personal(person)
+
+    def links(self) -> list[Calendar]:
+        """The personal calendars of everybody who has linked an account."""
+        return [self._personal(person) for person in self._links.people()]
+
+    def unlink(self, person: str) -> bool:
+        """Forget what this person permitted; whether there was anything to forget."""
+        linked = self._links.find(person)
+        if linked is not None:
+            self._links.drop(linked)
+        return linked is not None
 
     def fit(self, event: Event) -> Event:
         """One line of title and place, cut to length; the link below the text; UTC milliseconds; days as midnights.
@@ -242,27 +430,30 @@ class BlackboardBridge:
 
     def create(self, calendar: CalendarRef, key: SyncKey, event: Event) -> RemoteRef:
         """POST one item; Learn knows no keys of ours."""
-        self.check_target(calendar)
+        person = self._person(calendar)
         body = {"type": _item_type(calendar), "calendarId": self._calendar_id(calendar)} | _filled(_body(event))
         if calendar.kind is Kind.OFFICE_HOURS and self._settings.office_hours_recurrence:
             body["recurrence"] = {"frequency": "Daily", "interval": 1, "count": 1}
         try:
-            answer = self._http.write("POST", f"{API}/calendars/items", body=body)
+            answer = self._http_of(person).write("POST", f"{API}/calendars/items", body=body)
         except (Gone, Forbidden) as error:
+            user = person.name if person else "the application's user"
             raise Denied(
-                f"{error} Is there such a course, is its calendar on, may the application's user create entries in it?",
+                f"{error} Is there such a course, is its calendar on, may {user} create entries in it?",
                 raw=error.raw,
             ) from error
         return RemoteRef(f"{body['type']}/{_required_id(answer, self._http.host)}")
 
     def update(self, calendar: CalendarRef, ref: RemoteRef, event: Event) -> RemoteRef:
         """PATCH every field of one item, the empty ones too: what is not sent would stay."""
-        self._http.write("PATCH", _item_path(ref), params={"updateSeries": "false"}, body=_body(event))
+        path, http = _item_path(ref), self._http_of(self._person(calendar))
+        http.write("PATCH", path, params={"updateSeries": "false"}, body=_body(event))
         return ref
 
     def delete(self, calendar: CalendarRef, ref: RemoteRef) -> None:
+        path, http = _item_path(ref), self._http_of(self._person(calendar))
         try:
-            self._http.write("DELETE", _item_path(ref), params={"deleteSeries": "false"})
+            http.write("DELETE", path, params={"deleteSeries": "false"})
         except Gone:
             return
 
@@ -287,14 +478,89 @@ class BlackboardBridge:
             raise Rejected("The time lies outside of the years that a calendar can hold.") from None
 
     def _scope(self, calendar: CalendarRef) -> dict[str, str]:
-        self.check_target(calendar)
-        if calendar.kind is Kind.INSTITUTION:
-            return {"type": "Institution"}
-        course = {"courseId": self._course(calendar.id)}
+        if calendar.kind in (Kind.INSTITUTION, Kind.PERSON):
+            return {"type": _item_type(calendar)}
+        course = {"courseId": self._calendar_id(calendar)}
         return course | {"type": "OfficeHours"} if calendar.kind is Kind.OFFICE_HOURS else course
 
     def _calendar_id(self, calendar: CalendarRef) -> str:
-        return "INSTITUTION" if calendar.kind is Kind.INSTITUTION else self._course(calendar.id)
+        match calendar.kind:
+            case Kind.INSTITUTION:
+                return "INSTITUTION"
+            case Kind.PERSON:
+                return "PERSONAL"
+            case Kind.OFFICE_HOURS:
+                return self._course(calendar.id.partition("/")[0])
+            case _:
+                return self._course(calendar.id)
+
+    def _person(self, calendar: CalendarRef) -> Person | None:
+        """Whose own the calendar is, None for those of a course or of all. Denied where nobody linked that account."""
+        if calendar.kind is Kind.ROOM:
+            raise Denied(f"Blackboard has no calendars of the kind '{calendar.kind}'.")
+        spelling = _owner(calendar)
+        if spelling is None:
+            return None
+        if not self._settings.linking:
+            raise Denied(f"{NOT_OURS}: {BY_MAIL}, or let people link their accounts (lms.{self._name}.linking).")
+        person = self._links.find(spelling)
+        if person is None:
+            raise Denied(
+                f"{NOT_OURS}, and '{spelling}' has linked no account: the person does so at /link/{self._name}. "
+                f"Or {BY_MAIL}."
+            )
+        return person
+
+    def _personal(self, person: Person) -> Calendar:
+        return Calendar(CalendarRef(self._name, Kind.PERSON, person.id), f"Personal: {person.name}", writable=True)
+
+    def _check_linking(self) -> None:
+        if not self._settings.linking:
+            raise Denied(f"Nobody can link an account at '{self._name}': lms.{self._name}.linking is off.")
+
+    def _who(self, granted: Granted) -> Person:
+        """The person that a fresh grant is from, as Learn tells it to that person."""
+        uuid = _token(granted.get("user_id"))
+        if not uuid:
+            raise Transient(f"{self._http.host} did not say who signed in.")
+        http = PersonHttp(self._http, self._settings, self._tools, self._bearer(lambda: granted))
+        user = http.get(f"{API}/users/uuid:{quote(uuid, safe='')}", {"fields": "id,userName"})
+        id = _required_id(user, self._http.host)
+        return Person(id, _line(user.get("userName")) or id, uuid)
+
+    def _http_of(self, person: Person | None) -> LmsHttp:
+        """The application's calls, or the person's own; whoever came first makes room."""
+        if person is None:
+            return self._http
+        with self._opening:
+            if person not in self._acting:
+                while len(self._acting) >= MOST_PEOPLE:
+                    del self._acting[next(iter(self._acting))]
+                auth = self._bearer(lambda: self._links.refreshed(person))
+                self._acting[person] = PersonHttp(self._http, self._settings, self._tools, auth)
+            return self._acting[person]
+
+    def _bearer(self, fetch: Callable[[], Granted]) -> Bearer:
+        return Bearer(fetch, self._tools.now, timedelta(seconds=self._settings.renew_seconds))
+
+    @property
+    def _expanded(self) -> dict[str, str | int]:
+        return {"limit": self._settings.page_size, "expand": "course"}
+
+    def _is_open(self, member: Mapping[str, Any]) -> bool:
+        """Whether the membership counts and its course is open to it: to staff also while students do not see it."""
+        id = member.get("courseId")
+        if not isinstance(id, str) or not id or _available(member) != "Yes":
+            return False
+        is_staff = member.get("courseRoleId") in self._settings.staff_roles
+        return self._availability(id, member) in (("Yes", "Term", "No") if is_staff else ("Yes", "Term"))
+
+    def _availability(self, course: str, member: Mapping[str, Any]) -> str:
+        told = _available(member.get("course"))
+        try:
+            return told or _available(self._http.get(f"{COURSES}/{quote(course, safe='')}", {"fields": "availability"}))
+        except Gone:
+            return ""
 
     def _calendar_ref(self, id: Any) -> CalendarRef | None:
         if id == "INSTITUTION":
@@ -326,16 +592,19 @@ class BlackboardBridge:
         for since in (start + n * longest for n in range(count)):
             yield since, end if end - since <= longest else since + longest
 
-    def _items(self, scope: Mapping[str, str], since: datetime, until: datetime) -> Iterator[Mapping[str, Any]]:
+    def _items(
+        self, http: LmsHttp, scope: Mapping[str, str], since: datetime, until: datetime
+    ) -> Iterator[Mapping[str, Any]]:
         """The one place that lists items. A listing of the whole site is refused here, before it costs a call."""
-        if not scope.get("courseId") and scope.get("type") != "Institution":
+        whole = {"Institution"} if http is self._http else {"Institution", "Personal"}
+        if not scope.get("courseId") and scope.get("type") not in whole:
             raise Denied("A listing needs its course, or type=Institution: Learn would dump the whole site.")
         if not timedelta(0) < until - since <= timedelta(weeks=16):
             raise Denied("A listing covers at most 16 weeks.")
         query: dict[str, str | int] = {**scope, "since": _wire(since), "until": _wire(until)}
         query |= {"limit": self._settings.page_size, "sort": "start"}
         try:
-            yield from self._listed(f"{API}/calendars/items", query)
+            yield from self._listed(http, f"{API}/calendars/items", query)
         except Gone as error:
             raise Gone(
                 f"{self._http.host} has no calendar for this course: there is no such course, or its calendar is off.",
@@ -344,8 +613,8 @@ class BlackboardBridge:
         except Rejected as error:
             raise Denied(str(error), raw=error.raw) from error
 
-    def _listed(self, path: str, query: Mapping[str, str | int]) -> Iterator[Mapping[str, Any]]:
-        for page in self._http.pages(path, query):
+    def _listed(self, http: LmsHttp, path: str, query: Mapping[str, str | int]) -> Iterator[Mapping[str, Any]]:
+        for page in http.pages(path, query):
             results = page.get("results")
             if not isinstance(results, list):
                 raise Transient(f"{self._http.host} sent a page without a list of results.", raw=repr(page)[:1000])
@@ -367,20 +636,45 @@ class BlackboardBridge:
                 text=_plain(item.get("description")),
                 place=_line(item.get("location")),
             ),
-            writable=kind in ("Course", "Institution", "OfficeHours"),
+            writable=kind in ("Course", "Institution", "OfficeHours", "Personal"),
             modified=_moment(item.get("modified")),
             kind=kind,
         )
 
 
 def _item_type(calendar: CalendarRef) -> str:
-    types = {Kind.COURSE: "Course", Kind.INSTITUTION: "Institution", Kind.OFFICE_HOURS: "OfficeHours"}
+    types = {
+        Kind.COURSE: "Course",
+        Kind.INSTITUTION: "Institution",
+        Kind.OFFICE_HOURS: "OfficeHours",
+        Kind.PERSON: "Personal",
+    }
     return types[calendar.kind]
 
 
-def _belongs(found: Found, calendar: CalendarRef) -> bool:
-    """A listing by course holds its office hours too; they are a calendar of their own."""
-    return (found.kind == "OfficeHours") == (calendar.kind is Kind.OFFICE_HOURS)
+def _owner(calendar: CalendarRef) -> str | None:
+    """The user that the calendar names as its owner, as it is spelled there."""
+    if calendar.kind is Kind.PERSON:
+        return calendar.id
+    _, slash, owner = calendar.id.partition("/")
+    return owner if calendar.kind is Kind.OFFICE_HOURS and slash else None
+
+
+def _is_of(item: Mapping[str, Any], calendar: CalendarRef, person: Person | None) -> bool:
+    """A listing by course holds everybody's office hours too; they are calendars of their own."""
+    if calendar.kind is Kind.COURSE:
+        return item.get("type") != "OfficeHours"
+    if calendar.kind is Kind.OFFICE_HOURS:
+        owner = person.id if person else item.get("createdByUserId")
+        return item.get("type") == "OfficeHours" and item.get("createdByUserId") == owner
+    return item.get("type") == _item_type(calendar)
+
+
+def _available(thing: Any) -> str:
+    """The word for the availability of a course or a membership; empty where there is none."""
+    told = thing.get("availability") if isinstance(thing, dict) else None
+    word = told.get("available") if isinstance(told, dict) else None
+    return word if isinstance(word, str) else ""
 
 
 def _item_path(ref: RemoteRef) -> str:

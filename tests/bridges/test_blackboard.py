@@ -182,9 +182,9 @@ def test_calendars_come_page_by_page(open_learn: Open, learn: FakeLearn) -> None
 def test_an_unscoped_listing_is_refused_before_it_costs_a_call(bridge: BlackboardBridge, learn: FakeLearn) -> None:
     for scope in ({}, {"courseId": ""}, {"type": "OfficeHours"}, {"type": "GradebookColumn"}):
         with pytest.raises(Denied):
-            list(bridge._items(scope, MONDAY, MONDAY + WEEK))
+            list(bridge._items(bridge._http, scope, MONDAY, MONDAY + WEEK))
     with pytest.raises(Denied):
-        list(bridge._items({"courseId": "_1_1"}, MONDAY, MONDAY + 17 * WEEK))
+        list(bridge._items(bridge._http, {"courseId": "_1_1"}, MONDAY, MONDAY + 17 * WEEK))
     with pytest.raises(Denied):
         bridge.read(CalendarRef("learn", Kind.COURSE, ""), AROUND)
     assert not learn.calls

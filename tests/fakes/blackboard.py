@@ -70,6 +70,8 @@ class Course:
     external_id: str = ""
     calendar: str = "on"
     """`on`; `missing` (the list answers 404) or `empty` (it answers no items); both refuse to create."""
+    available: str = "Yes"
+    """`Yes`, `No`, `Disabled` or `Term`."""
 
     @property
     def names(self) -> set[str]:
@@ -83,6 +85,8 @@ class User:
     name: str
     courses: dict[str, str] = field(default_factory=dict)
     rights: frozenset[str] = RIGHTS
+    barred: set[str] = field(default_factory=set)
+    """`courses` is role by course id; in `barred` ones the membership is not available."""
 
     @property
     def uuid(self) -> str:
@@ -152,7 +156,10 @@ class Settings:
     limit: int = 10_000
     top_page: int = 200
     quota_status: int = 429
-    """`now` is ISO 8601, or empty for the real clock; `overlong` is refuse (400) or cut."""
+    one_time_refresh: bool = False
+    expands: bool = True
+    """`now` is ISO 8601, or empty for the real clock; `overlong` is refuse (400) or cut; `expands` is whether a list of
+    memberships knows expand=course; with `one_time_refresh` each refresh brings another refresh token."""
 
 
 class FakeLearn:
@@ -219,7 +226,13 @@ class FakeLearn:
             self._file.close()
 
     def expire_tokens(self) -> None:
-        self._grants.clear()
+        """Every access token is dead; refresh tokens are not."""
+        for grant in self._grants.values():
+            grant.until = datetime.min.replace(tzinfo=UTC)
+
+    def revoke(self, user: str) -> None:
+        """All that this person permitted is withdrawn."""
+        self._grants = {token: each for token, each in self._grants.items() if not each.user or each.user.id != user}
 
     def exhaust(self, status: int = 429) -> None:
         self.settings.quota_status = status
@@ -320,8 +333,10 @@ class FakeLearn:
         old = next((each for each in self._grants.values() if refresh and each.refresh == refresh), None)
         if old is None:
             return _oauth_error("invalid_grant")
-        until = self.now + timedelta(seconds=3599)
-        return self._token(self._keep(Grant(self._random(), old.user, old.scope, until, old.refresh)))
+        until, refresh = self.now + timedelta(seconds=3599), old.refresh
+        if self.settings.one_time_refresh:
+            old.refresh, refresh = "", self._random()
+        return self._token(self._keep(Grant(self._random(), old.user, old.scope, until, refresh)))
 
     def _keep(self, grant: Grant) -> Grant:
         self._grants[grant.token] = grant
@@ -339,7 +354,8 @@ class FakeLearn:
         """Signs in `visitor` (a user's id); without one the person pressed Deny."""
         given, user = request.args, self.users.get(self.visitor)
         state = {"state": given.get("state", "")}
-        if given.get("client_id") != self.key or given.get("response_type") != "code":
+        hashed = given.get("code_challenge_method") == "S256" or "code_challenge" not in given
+        if given.get("client_id") != self.key or given.get("response_type") != "code" or not hashed:
             return _oauth_error("invalid_request")
         if user is None:
             return _redirect(given["redirect_uri"], {"error": "access_denied"} | state)
@@ -378,8 +394,11 @@ class FakeLearn:
     def on_course(self, request: Request, course: str) -> Response:
         self._signed_in(request, "read")
         each = self._course(course)
-        body = {"id": each.id, "courseId": each.course_id, "name": each.name, "availability": {"available": "Yes"}}
-        return _json(_chosen(body, request))
+        return _json(_chosen(self._described(each), request))
+
+    def _described(self, course: Course) -> Json:
+        available = {"available": course.available}
+        return {"id": course.id, "courseId": course.course_id, "name": course.name, "availability": available}
 
     def on_user(self, request: Request, user: str) -> Response:
         self._signed_in(request, "read")
@@ -389,11 +408,14 @@ class FakeLearn:
     def on_memberships(self, request: Request, user: str) -> Response:
         self._signed_in(request, "read")
         each = self._user(user)
-        rows = [
-            {"userId": each.id, "courseId": course, "availability": {"available": "Yes"}, "courseRoleId": role}
-            for course, role in each.courses.items()
-        ]
+        rows = [self._membership(each, course, role) for course, role in each.courses.items()]
+        if request.args.get("expand") == "course" and self.settings.expands:
+            rows = [row | {"course": self._described(self.courses[row["courseId"]])} for row in rows]
         return self._page(request, rows)
+
+    def _membership(self, user: User, course: str, role: str) -> Json:
+        available = {"available": "No" if course in user.barred else "Yes"}
+        return {"userId": user.id, "courseId": course, "availability": available, "courseRoleId": role}
 
     def _course(self, name: str) -> Course:
         for course in self.courses.values():
@@ -515,6 +537,10 @@ class FakeLearn:
             self._may_write_course(grant, calendar, right)
         return type, calendar
 
+    def _own(self, grant: Grant, item: Json) -> None:
+        if item["type"] == "Personal" and not self._visible(item, grant, None):
+            raise _missing(item["id"])
+
     def _may_write_course(self, grant: Grant, calendar: str, right: str) -> None:
         if calendar not in self.courses:
             raise _missing(calendar)
@@ -560,6 +586,7 @@ class FakeLearn:
         grant = self._signed_in(request, "write")
         item = self._item(type, id)
         self._may_write(grant, type, item["calendarId"], "MODIFY")
+        self._own(grant, item)
         body = _body(request)
         whole = _flag(request, "updateSeries")
         if whole != ("recurrence" in body):
@@ -590,6 +617,7 @@ class FakeLearn:
         grant = self._signed_in(request, "delete")
         item = self._item(type, id)
         self._may_write(grant, type, item["calendarId"], "DELETE")
+        self._own(grant, item)
         if type == "OfficeHours" and item["createdByUserId"] != self._author(grant):
             raise _forbidden()
         self._remove(item, series=_flag(request, "deleteSeries"))
@@ -677,6 +705,8 @@ class FakeLearn:
                 self.rights = frozenset(value)
             elif name == "expire_tokens":
                 self.expire_tokens()
+            elif name == "visitor":
+                self.visitor = value
             elif name == "exhaust":
                 self.exhaust(value)
             elif name in names:

@@ -14,6 +14,7 @@ from threading import Barrier
 import pytest
 from sqlalchemy import Engine, make_url, text
 
+from app.config import ConfigError, parse
 from app.store.engine import open_engine, writing
 from app.store.migrate import migrate
 from app.store.vault import StoreVault, key_for
@@ -196,3 +197,21 @@ class TestKey:
 
     def test_in_memory_it_lives_as_long_as_the_vault(self) -> None:
         assert key_for(make_url("sqlite://"), "") != key_for(make_url("sqlite://"), "")
+
+    @pytest.mark.parametrize("key", [KEY, f"{OTHER} {KEY}"])
+    def test_bridges_that_keep_secrets_want_one_beside_other_databases(self, key: str) -> None:
+        store = 'url = "postgresql+psycopg://calbridge@db/calbridge"'
+        learn = 'bridge = "blackboard"\nurl = "https://learn.example.edu"\nkey = "k"\nsecret = "s"\nzone = "UTC"'
+        text = "[store]\n{}\n[lms.learn]\n{}"
+        with pytest.raises(ConfigError, match=r"store\.key: missing; 'learn'"):
+            parse(text.format(store, f"{learn}\nlinking = true"), {})
+        assert parse(text.format(store, learn), {})
+        config = parse(text.format(f'{store}\nkey = {{ env = "KEY" }}', f"{learn}\nlinking = true"), {"KEY": key})
+        assert config.store.key.get_secret_value() == key
+        assert key not in repr(config)
+
+    @pytest.mark.parametrize("key", ["canary", KEY[:-4], "ü" * 44, f"{KEY} canary"])
+    def test_what_is_no_key_is_refused_and_not_told(self, key: str) -> None:
+        with pytest.raises(ConfigError, match=r"store\.key: is no key of 32 bytes") as caught:
+            parse(f'[store]\nkey = "{key}"', {})
+        assert "canary" not in str(caught.value)
