@@ -62,6 +62,8 @@ feed = Table(
     Column("public", Boolean, nullable=False),
     Column("enabled", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("also", JSON(none_as_null=True), doc="further calendars joined under the same address"),
+    Column("policies", JSON(none_as_null=True), doc="what of them is shown, where it is not as usual"),
 )
 
 feed_token = Table(
@@ -72,6 +74,21 @@ feed_token = Table(
     Column("hash", String(64), nullable=False, unique=True, doc="SHA-256 of the token, hex; the token is kept nowhere"),
     Column("created_at", Instant, nullable=False),
     Column("revoked_at", Instant),
+    Column("name", String(100), doc="whose it is, or on which device; null for the feed's first"),
+    Column("until", Instant, doc="when it ends by itself"),
+    Column("used_at", Instant, doc="when it was last used, to ten minutes"),
+    Column("client", String(50), doc="the family of the client that used it"),
+)
+
+enrolment = Table(
+    "enrolment",
+    metadata,
+    Column("person", String(500), primary_key=True, doc="a CalendarRef of the kind person, as text"),
+    Column("calendars", JSON(none_as_null=True), doc="the person's calendars; null until the directory told"),
+    Column("next_check", Instant, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("problem", Text, nullable=False),
+    comment="whose calendars are whose, as the LMS's directory said last",
 )
 
 api_token = Table(
@@ -225,4 +242,49 @@ secret = Table(
     Column("ciphertext", LargeBinary, nullable=False, doc="encrypted with a key that is not in the database"),
     Column("changed_at", Instant, nullable=False),
     comment="what an LMS handed out, such as refresh tokens",
+)
+
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", String(200), nullable=False, unique=True, doc="its name, and that of its imports"),
+    Column("url", Text, nullable=False, doc="often a credential by itself: never logged"),
+    Column("calendar", String(500), nullable=False, doc="a CalendarRef, as text"),
+    Column("every_minutes", Integer, nullable=False),
+    Column("ahead_days", Integer, nullable=False),
+    Column("mode", String(20), nullable=False, doc="replace or add"),
+    Column("agent", String(300), nullable=False, doc="a User-Agent, or the name of a preset; empty: ours"),
+    Column("opened", Boolean, nullable=False, doc="whether the vault has a credential for it"),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("standing", String(20), nullable=False, doc="new, fine, held, left, failing, parked"),
+    Column("next_check", Instant, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("missing_since", Instant, doc="since when the server knows no such calendar"),
+    Column("ok_at", Instant, doc="when a whole calendar was last had or confirmed"),
+    Column("problem", Text, nullable=False, doc="what stands in the way, a sentence; empty if nothing does"),
+    Column("etag", String(500), nullable=False),
+    Column("modified", String(500), nullable=False),
+    Column("hash", String(64), nullable=False, doc="SHA-256 of the body last imported, hex; empty if none was"),
+    Column("readings", Integer, nullable=False, doc="imports in a row of that body over that window"),
+    Column("window_end", Instant, doc="of the last import"),
+    comment="calendars elsewhere that are pulled into calendars here",
+)
+
+fetch_history = Table(
+    "fetch_history",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("subscription_id", ForeignKey("subscription.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("what", String(20), nullable=False, doc="done, unchanged, held, left, denied, missing, refused, failed"),
+    Column("problem", Text, nullable=False),
+    Column("run_id", Integer, doc="the import it led to; that row may be gone by now"),
+    Column("events", Integer, nullable=False),
+    Column("created", Integer, nullable=False),
+    Column("updated", Integer, nullable=False),
+    Column("deleted", Integer, nullable=False),
+    Index(None, "subscription_id", "id"),
+    comment="what happened to each subscription, time by time; the oldest rows go",
 )
