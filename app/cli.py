@@ -145,19 +145,49 @@ def feed_list(as_json: bool) -> None:
 
 @feed.command("add")
 @click.argument("slug")
-@click.option("--calendar", required=True, help="Which calendar: lms/kind/id, as 'calbridge calendars' lists them.")
+@click.option(
+    "--calendar",
+    "calendars",
+    required=True,
+    multiple=True,
+    help="Which calendar: lms/kind/id, as 'calbridge calendars' lists them. Several are joined under one address; "
+    "lms/person/NAME joins that person's.",
+)
 @click.option("--title", help="The feed's name in calendar programs (default: the slug).")
 @click.option("--public", is_flag=True, help="Anyone who knows the name may read it: no secret in its address.")
-def feed_add(slug: str, calendar: str, title: str | None, public: bool) -> None:
-    """Publish a calendar as the feed SLUG."""
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What is shown, as in 'feed set'.")
+def feed_add(slug: str, calendars: tuple[str, ...], title: str | None, public: bool, settings: tuple[str, ...]) -> None:
+    """Publish calendars as the feed SLUG."""
     from bridges.model import CalendarRef
 
     with told():
         joined = parts()
-        ref = CalendarRef.parse(calendar)
-        joined.source(ref.lms)
-        added, token = joined.feeds.add(slug, title or slug, ref, public=public)
+        refs = [CalendarRef.parse(calendar) for calendar in calendars]
+        for ref in refs:
+            joined.source(ref.lms)
+        added, token = joined.feeds.add(slug, title or slug, *refs, public=public, settings=settings)
         _say_links(joined, added.slug, token)
+
+
+@feed.command("set")
+@click.argument("slug")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+def feed_set(slug: str, settings: tuple[str, ...]) -> None:
+    """Decide what the feed SLUG shows, and print all that is not as usual. KEY= brings back the usual.
+
+    \b
+    back, ahead     days before and after today, fewer than are read
+    kind, category, title
+                    patterns to show, separated by |, as in title='OSCE*|*exam*'; !pattern leaves out
+    rename          old title=>new title, several separated by |
+    privacy         full, no-description, busy-only
+    cancelled       omit, mark, show, both
+    alarm           minutes before the start, or none
+    colour          a colour's name, such as teal
+    """
+    with told():
+        for key, value in parts().feeds.set(slug, settings).to_json().items():
+            click.echo(f"{key}={'|'.join(value) if isinstance(value, list) else value}")
 
 
 @feed.command("rotate")

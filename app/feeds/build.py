@@ -1,24 +1,32 @@
-"""Builds what is published: findings → a reading → an iCalendar body and a JSON body that say the same. Pure."""
+"""Builds what is published: findings → a reading → an iCalendar body and a JSON body that say the same. Pure.
+
+A body is made of pieces, one for each event, and a piece of one line of a packed reading alone. So the pieces of the
+last reading are kept by their lines, and a changed event costs one piece and a join.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
-from app.feeds.feed import Cancelled, Feed, Form, Policies, Reading, Shown, Version
+from app.feeds.feed import Feed, Form, Shown, Version
+from app.feeds.policies import COLOURS, Policies, applied
 from app.feeds.schema import VERSION
-from app.ics.render import Clock, Cover, Published, clean, clean_url, one_line, render
+from app.ics.render import Clock, Cover, Published, clean, clean_url, join, one_line, piece
 from app.ics.vtimezone import differs, vtimezone
 from app.store.values import event_from_json, event_to_json
 from bridges.model import AllDay, Event, Found, RemoteRef, Status, Timed, When, Window, instant
 
-EDITION = 1
+EDITION = 2
 """Raise it when the same reading gives other bytes than before: bodies in the store are then built again."""
+
+EARLIEST, LATEST = date(2, 1, 1), date(9998, 12, 31)
+"""Days beyond these have no midnight in every zone."""
 
 
 def uid_of(lms: str, ref: RemoteRef) -> str:
@@ -50,21 +58,28 @@ def version_of(event: Event, known: Version | None, now: datetime) -> Version:
 
 def shown(item: Found, version: Version) -> Shown:
     """The finding with its time of change, from the LMS if that keeps one."""
-    return Shown(item.ref, item.event, instant(item.modified or version.seen_at), version.sequence)
+    rooms = tuple(name for name in item.extra.get("rooms", "").split("\n") if name)
+    modified = instant(item.modified or version.seen_at)
+    return Shown(item.ref, item.event, modified, version.sequence, item.kind, rooms)
 
 
 def pack(events: Iterable[Shown]) -> bytes:
-    """Events as the store keeps them: compact JSON."""
-    rows = [[item.ref, event_to_json(item.event), item.modified.isoformat(), item.sequence] for item in events]
-    return json.dumps(rows, separators=(",", ":")).encode()
+    """Events as the store keeps them: compact JSON, an event a line."""
+    return b"\n".join(map(_packed, events))
 
 
-def unpack(packed: bytes) -> tuple[Shown, ...]:
-    """The inverse of `pack`."""
-    return tuple(
-        Shown(RemoteRef(ref), event_from_json(event), datetime.fromisoformat(modified), sequence)
-        for ref, event, modified, sequence in json.loads(packed)
-    )
+def _packed(item: Shown) -> bytes:
+    row: list[Any] = [item.ref, event_to_json(item.event), item.modified.isoformat(), item.sequence]
+    if item.kind or item.rooms:
+        row += [item.kind, item.rooms]
+    return json.dumps(row, separators=(",", ":")).encode()
+
+
+def unpack(line: bytes) -> Shown:
+    """The event of one line of what `pack` made."""
+    ref, event, modified, sequence, *rest = json.loads(line)
+    kind, rooms = rest or ("", ())
+    return Shown(RemoteRef(ref), event_from_json(event), datetime.fromisoformat(modified), sequence, kind, tuple(rooms))
 
 
 def reading_hash(packed: bytes, window: Window) -> str:
@@ -72,39 +87,111 @@ def reading_hash(packed: bytes, window: Window) -> str:
     return _hash(sha256(packed).hexdigest(), instant(window.start).isoformat(), instant(window.end).isoformat())
 
 
-def basis(feed: Feed, reading: str, window: Window, zone: ZoneInfo, every: timedelta, policies: Policies) -> str:
-    """Hash of all that a body depends on, the rules of the zone too; `reading` is the reading's hash."""
+def basis(feed: Feed, reading: str, window: Window, zone: ZoneInfo, every: timedelta) -> str:
+    """Hash of all that a body depends on, the rules of the zone too; `reading` is the hash of what was read."""
     years = window.start.astimezone(zone).year, window.end.astimezone(zone).year
     rules = vtimezone(zone, *years), repr(differs(zone, *years))
-    return _hash(str(EDITION), feed.title, str(feed.calendar), reading, str(every), policies.cancelled, *rules)
+    policies = json.dumps(feed.policies.to_json(), sort_keys=True)
+    bounds = instant(window.start).isoformat(), instant(window.end).isoformat()
+    return _hash(str(EDITION), feed.title, reading, *bounds, str(every), policies, *rules)
 
 
-def build(form: Form, feed: Feed, reading: Reading, zone: ZoneInfo, every: timedelta, policies: Policies) -> bytes:
-    """The feed's body in one form. Times are shown in `zone`; `every` is how often clients are told to look."""
-    items = published(feed, reading, policies)
-    first, last = reading.window.start.astimezone(zone), reading.window.end.astimezone(zone)
+class Piece(NamedTuple):
+    """One event of a body. `order` sorts by start and then UID; it happens from `first` to `last`, both in UTC."""
+
+    order: str
+    first: datetime
+    last: datetime
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """What pieces are made with: equal presses make equal pieces of equal lines.
+
+    Times are shown in `zone` for the years given, both included; `longest` is how many letters of an event's text are
+    told, None for all.
+    """
+
+    form: Form
+    policies: Policies
+    zone: ZoneInfo
+    first_year: int
+    last_year: int
+    longest: int | None = None
+
+    @classmethod
+    def of(cls, form: Form, feed: Feed, window: Window, zone: ZoneInfo, longest: int | None = None) -> Self:
+        """The press for a feed; what makes no difference to a piece is left out, so that feeds share them."""
+        shared = replace(feed.policies, back=None, ahead=None, colour="")
+        first, last = window.start.astimezone(zone), window.end.astimezone(zone)
+        return cls(form, shared, zone, first.year, last.year, longest)
+
+    def maker(self, lms: str) -> Callable[[bytes], Piece | None]:
+        """What makes the piece of a packed event of that LMS; None for one that is not shown."""
+        clock = Clock(self.zone, self.first_year, self.last_year)
+        write = _vevent if self.form is Form.ICS else _object
+
+        def make(line: bytes) -> Piece | None:
+            item = unpack(line)
+            told = applied(self.policies, item.event, item.kind)
+            if told is None:
+                return None
+            uid = uid_of(lms, item.ref)
+            free = item.event.status is Status.CANCELLED
+            event = _presentable(told, self.longest)
+            said = Published(uid, event, item.modified, item.modified, item.sequence, free, self.policies.alarm)
+            begin = _begin(event.when).isoformat(timespec="microseconds")
+            return Piece(begin + uid, *_span(event.when, self.zone), write(said, clock))
+
+        return make
+
+
+@dataclass(frozen=True, slots=True)
+class Drawer:
+    """The pieces of one reading, in order, and by the lines that they were made of; `size` is about their bytes."""
+
+    hash: str
+    by_line: Mapping[bytes, Piece | None]
+    pieces: Sequence[Piece]
+    size: int
+
+
+def draw(old: Drawer | None, hash: str, packed: bytes, make: Callable[[bytes], Piece | None]) -> Drawer:
+    """The pieces of a packed reading, with those of the `old` one used again. `hash` names the reading."""
+    known = old.by_line if old else {}
+    lines = packed.split(b"\n") if packed else []
+    by_line = {line: known[line] if line in known else make(line) for line in lines}
+    pieces = sorted(filter(None, by_line.values()))
+    size = len(packed) + sum(len(each.body) for each in pieces) + 400 * len(lines)
+    return Drawer(hash, by_line, pieces, size)
+
+
+def within(window: Window, pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """Those that overlap the window; a moment without length is inside at the start, not at the end."""
+    first, last = instant(window.start), instant(window.end)
+    for each in pieces:
+        if first <= each.first < last if each.first == each.last else each.first < last and each.last > first:
+            yield each
+
+
+def assemble(
+    form: Form, feed: Feed, window: Window, zone: ZoneInfo, every: timedelta, pieces: Iterable[Piece]
+) -> bytes:
+    """The feed's body out of its pieces. Times are shown in `zone`; `every` is how often clients are told to look."""
+    first, last = window.start.astimezone(zone), window.end.astimezone(zone)
+    bodies = [each.body for each in pieces]
     if form is Form.ICS:
-        return render(Cover(feed.title, zone, every, first.year, last.year), items)
-    clock = Clock(zone, first.year, last.year)
-    body = {
+        name = feed.policies.colour
+        colour = (name, COLOURS[name]) if name else None
+        return join(Cover(feed.title, zone, every, first.year, last.year, colour), bodies)
+    head = {
         "version": VERSION,
         "title": one_line(feed.title),
         "zone": zone.key,
         "window": {"start": first.isoformat(), "end": last.isoformat()},
-        "events": [_event(item, clock) for item in items],
     }
-    return (json.dumps(body, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
-
-
-def published(feed: Feed, reading: Reading, policies: Policies) -> list[Published]:
-    """What the feed shows of the reading, by start and then UID, with every text as both forms can hold it."""
-    lms = feed.calendar.lms
-    items = [
-        Published(uid_of(lms, item.ref), _presentable(item.event), item.modified, item.modified, item.sequence)
-        for item in reading.events
-        if policies.cancelled is Cancelled.SHOW or item.event.status is not Status.CANCELLED
-    ]
-    return sorted(items, key=lambda item: (_begin(item.event.when), item.uid))
+    return b'%b,"events":[%b]}\n' % (_json(head)[:-1], b",".join(bodies))
 
 
 def _begin(when: When) -> datetime:
@@ -113,32 +200,58 @@ def _begin(when: When) -> datetime:
     return start.replace(tzinfo=None)
 
 
-def _presentable(event: Event) -> Event:
+def _span(when: When, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    if isinstance(when, AllDay):
+        days = max(when.start, EARLIEST), min(when.end, LATEST)
+        first, last = (datetime.combine(day, time(), zone).astimezone(UTC) for day in days)
+        return first, last
+    return instant(when.start), instant(when.end)
+
+
+def _presentable(event: Event, longest: int | None) -> Event:
+    text = clean(event.text)
+    if longest is not None and len(text) > longest:
+        text = f"{text[:longest].rstrip()} …" if longest else ""
     return replace(
         event,
         title=clean(event.title),
-        text=clean(event.text),
+        text=text,
         place=clean(event.place),
         categories=tuple(clean(category) for category in event.categories if clean(category)),
         url=clean_url(event.url),
     )
 
 
-def _event(item: Published, clock: Clock) -> dict[str, Any]:
+def _vevent(item: Published, clock: Clock) -> bytes:
+    """A VEVENT whose description ends with the link: Google shows no URL."""
     event = item.event
-    return {
-        "uid": item.uid,
-        "title": event.title,
-        "all_day": isinstance(event.when, AllDay),
-        **_when(event.when, clock),
-        "text": event.text,
-        "place": event.place,
-        "categories": list(event.categories),
-        "url": event.url,
-        "status": event.status.value,
-        "modified": _moment(item.modified.astimezone(UTC)),
-        "sequence": item.sequence,
-    }
+    if event.url and event.url not in event.text:
+        text = f"{event.text}\n\n{event.url}" if event.text else event.url
+        item = replace(item, event=replace(event, text=text))
+    return piece(item, clock)
+
+
+def _object(item: Published, clock: Clock) -> bytes:
+    event = item.event
+    return _json(
+        {
+            "uid": item.uid,
+            "title": event.title,
+            "all_day": isinstance(event.when, AllDay),
+            **_when(event.when, clock),
+            "text": event.text,
+            "place": event.place,
+            "categories": list(event.categories),
+            "url": event.url,
+            "status": event.status.value,
+            "modified": _moment(item.modified.astimezone(UTC)),
+            "sequence": item.sequence,
+        }
+    )
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _when(when: When, clock: Clock) -> dict[str, str]:

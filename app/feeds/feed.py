@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
+from zoneinfo import ZoneInfo
 
+from app.feeds.policies import USUAL, Policies
 from bridges.model import CalendarRef, Event, Horizon, RemoteRef, Window
 
 USUAL_HORIZON = Horizon(timedelta(weeks=2), timedelta(days=183))
@@ -23,23 +27,12 @@ class Form(StrEnum):
     JSON = "json"
 
 
-class Cancelled(StrEnum):
-    """What becomes of cancelled events: Outlook shows them as if they took place, so that leaving them out is usual."""
-
-    OMIT = "omit"
-    SHOW = "show"
-
-
-@dataclass(frozen=True, slots=True)
-class Policies:
-    """What a feed shows of a reading."""
-
-    cancelled: Cancelled = Cancelled.OMIT
-
-
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What we publish under one address. `slug` is the address's readable part and the feed's name for operators."""
+    """What we publish under one address. `slug` is the address's readable part and the feed's name for operators.
+
+    `also` are further calendars that are joined under the same address.
+    """
 
     id: int
     slug: str
@@ -48,6 +41,13 @@ class Feed:
     public: bool
     enabled: bool
     created_at: datetime
+    also: tuple[CalendarRef, ...] = ()
+    policies: Policies = USUAL
+
+    @property
+    def calendars(self) -> tuple[CalendarRef, ...]:
+        """All that it is made of, as its operator named them."""
+        return (self.calendar, *self.also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +61,17 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """An event of a reading as feeds show it: `modified` is the LMS's time of change, or when we saw this content."""
+    """An event of a reading as feeds show it: `modified` is the LMS's time of change, or when we saw this content.
+
+    `kind` is the LMS's word for what it is, `rooms` are those that its bridge told apart.
+    """
 
     ref: RemoteRef
     event: Event
     modified: datetime
     sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A whole reading of one calendar: what it held in the window. Equal readings have equal hashes."""
-
-    hash: str
-    window: Window
-    events: tuple[Shown, ...]
+    kind: str = ""
+    rooms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +87,39 @@ class State:
     next_check: datetime
     failures: int = 0
     problem: str = ""
+
+
+def joined(states: Mapping[CalendarRef, State | None], policies: Policies, zone: ZoneInfo) -> State | None:
+    """How the calendars of one feed stand together; None if nobody ever tried to read one.
+
+    It is as old as the oldest reading, and has any one's problem. Its window is the newest reading's, narrowed as the
+    policies say; its hash names the readings, None until there is one.
+    """
+    known = {calendar: state for calendar, state in states.items() if state}
+    if not known:
+        return None
+    read = {calendar: (state.read_at, state.window) for calendar, state in known.items() if state.read_at}
+    newest, window = max(read.values(), key=lambda one: one[0], default=(None, None))
+    names = "\n".join(f"{calendar} {known[calendar].hash}" for calendar in read)
+    failing = [state for state in known.values() if state.failures]
+    return State(
+        read_at=min((at for at, _ in read.values()), default=None),
+        hash=sha256(names.encode()).hexdigest() if read else None,
+        window=_narrowed(window, policies, newest.astimezone(zone)) if window and newest else None,
+        next_check=min(state.next_check for state in known.values()),
+        failures=max((state.failures for state in failing), default=0),
+        problem=failing[0].problem if failing else "",
+    )
+
+
+def _narrowed(window: Window, policies: Policies, read_at: datetime) -> Window:
+    """The part of a reading's window, on the day when it was read, that is shown."""
+    if policies.back is None and policies.ahead is None:
+        return window
+    today = read_at.replace(hour=0, minute=0, second=0, microsecond=0)
+    start = window.start if policies.back is None else max(window.start, today - timedelta(days=policies.back))
+    end = window.end if policies.ahead is None else min(window.end, today + timedelta(days=policies.ahead))
+    return Window(start, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +160,12 @@ class Outcome:
 
     did: Did
     problem: str = ""
+
+
+def worst(outcomes: Iterable[Outcome]) -> Outcome:
+    """What refreshes of several calendars came to together: a failure, if there was one."""
+    order = [Did.FAILED, Did.BUSY, Did.READ, Did.FRESH]
+    return min(outcomes, key=lambda outcome: order.index(outcome.did), default=Outcome(Did.FRESH))
 
 
 class Unknown(LookupError):

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Row, Select, delete, insert, select, 
 from sqlalchemy.exc import IntegrityError
 
 from app.feeds.feed import Disabled, Feed, Unknown
+from app.feeds.policies import USUAL, Policies, changed, from_json
 from app.ics.render import one_line
 from app.store import tables
 from app.store.engine import writing
@@ -23,7 +24,13 @@ LONGEST_TITLE = 255
 
 
 def add(
-    engine: Engine, slug: str, title: str, calendar: CalendarRef, public: bool, now: datetime
+    engine: Engine,
+    slug: str,
+    title: str,
+    calendars: Sequence[CalendarRef],
+    public: bool,
+    now: datetime,
+    policies: Policies = USUAL,
 ) -> tuple[Feed, str | None]:
     """A new feed, and its token, told this once; a public one has none. ValueError says what is wrong."""
     if not SLUG.fullmatch(slug):
@@ -31,7 +38,9 @@ def add(
     title = one_line(title)
     if not 0 < len(title) <= LONGEST_TITLE:
         raise ValueError(f"a feed needs a title, of {LONGEST_TITLE} letters at most")
-    values = {"slug": slug, "title": title, "calendar": str(calendar), "public": public}
+    first, *also = map(str, dict.fromkeys(calendars))
+    values = {"slug": slug, "title": title, "calendar": first, "also": also, "public": public}
+    values |= {"policies": policies.to_json()}
     try:
         with writing(engine) as connection:
             connection.execute(insert(tables.feed).values(values | {"enabled": True, "created_at": now}))
@@ -64,6 +73,16 @@ def switch(engine: Engine, slug: str, enabled: bool) -> None:
     with writing(engine) as connection:
         feed = _one(connection, slug)
         connection.execute(update(tables.feed).where(tables.feed.c.id == feed.id).values(enabled=enabled))
+
+
+def decide(engine: Engine, slug: str, settings: Sequence[str]) -> Policies:
+    """Change the feed's policies by `key=value` settings. ValueError says what fits, Unknown if there is none."""
+    with writing(engine) as connection:
+        feed = _one(connection, slug)
+        policies = changed(feed.policies, settings)
+        values = {"policies": policies.to_json()}
+        connection.execute(update(tables.feed).where(tables.feed.c.id == feed.id).values(values))
+    return policies
 
 
 def rotate(engine: Engine, slug: str, now: datetime) -> str:
@@ -115,8 +134,9 @@ def _one(connection: Connection, slug: str) -> Feed:
 
 
 def _feed(row: Row[Any]) -> Feed:
-    calendar = CalendarRef.parse(row.calendar)
-    return Feed(row.id, row.slug, row.title, calendar, row.public, row.enabled, row.created_at)
+    also = tuple(map(CalendarRef.parse, row.also or ()))
+    facts = row.id, row.slug, row.title, CalendarRef.parse(row.calendar), row.public, row.enabled, row.created_at
+    return Feed(*facts, also, from_json(row.policies))
 
 
 def _new_token(connection: Connection, feed: Feed, now: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import ceil
 from threading import Lock
@@ -12,8 +12,23 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from app.feeds import register
-from app.feeds.build import basis, build
-from app.feeds.feed import Did, Disabled, Feed, Form, NotReady, Outcome, Policies, Snapshot, State, Unknown, next_check
+from app.feeds.build import Drawer, Piece, Press, assemble, basis, within
+from app.feeds.feed import (
+    Did,
+    Disabled,
+    Feed,
+    Form,
+    NotReady,
+    Outcome,
+    Snapshot,
+    State,
+    Unknown,
+    joined,
+    next_check,
+    worst,
+)
+from app.feeds.people import People
+from app.feeds.policies import USUAL, Policies, changed
 from app.feeds.shelf import Body, Shelf
 from app.ics.render import one_line
 from app.store.leases import Busy, lease
@@ -25,6 +40,9 @@ TURN = timedelta(minutes=10)
 """Longer than the longest reading of one calendar."""
 PATIENCE, STEP = 300, 0.1
 """How often, and after how many seconds, a request without any copy looks whether somebody else's reading has come."""
+LARGEST = 1_000_000
+"""Bytes of an ICS body above which Google loses events: texts are cut then, to fewer and fewer LETTERS, if it helps."""
+LETTERS = (None, 500, 100, 0)
 PATIENCE_TOLD = 30
 """Seconds after which to ask again, where even that did not help."""
 
@@ -46,7 +64,6 @@ class Feeds:
         zone: ZoneInfo,
         horizon: Horizon,
         every: timedelta,
-        policies: Policies = Policies(),  # noqa: B008 - immutable
     ) -> None:
         self._engine = engine
         self._open_source = open_source
@@ -54,14 +71,45 @@ class Feeds:
         self._zone = zone
         self._horizon = horizon
         self._every = every
-        self._policies = policies
         self._shelf = Shelf(engine, zone)
+        self._people = People(engine, open_source, now)
         self._turns: dict[CalendarRef, Lock] = {}
         self.changes = 0
 
-    def add(self, slug: str, title: str, calendar: CalendarRef, public: bool) -> tuple[Feed, str | None]:
-        """A new feed, and its token, told this once; a public one has none. ValueError says what is wrong."""
-        return register.add(self._engine, slug, title, calendar, public, self._now())
+    def add(
+        self,
+        slug: str,
+        title: str,
+        calendar: CalendarRef,
+        *also: CalendarRef,
+        public: bool,
+        settings: Sequence[str] = (),
+    ) -> tuple[Feed, str | None]:
+        """A new feed of one calendar or of several, and its token, told this once; a public one has none.
+
+        `settings` are policies as key=value. ValueError says what is wrong.
+        """
+        policies = self._affordable(changed(USUAL, settings))
+        return register.add(self._engine, slug, title, [calendar, *also], public, self._now(), policies)
+
+    def set(self, slug: str, settings: Sequence[str]) -> Policies:
+        """Change the feed's policies by key=value settings. ValueError says what fits, Unknown if there is none."""
+        self._affordable(changed(USUAL, settings))
+        policies = register.decide(self._engine, slug, settings)
+        self.changes += 1
+        return policies
+
+    def _affordable(self, policies: Policies) -> Policies:
+        """A feed shows a part of what is read for all of them, never more."""
+        for name, asked, read in (
+            ("back", policies.back, self._horizon.back),
+            ("ahead", policies.ahead, self._horizon.ahead),
+        ):
+            if asked is not None and timedelta(days=asked) > read:
+                raise ValueError(
+                    f"{name}: calendars are read for {read.days} days (feeds.{name}_days); ask for no more"
+                )
+        return policies
 
     def list(self) -> Sequence[Feed]:
         """All feeds, by slug."""
@@ -93,12 +141,17 @@ class Feeds:
         self.changes += 1
 
     def state(self, feed: Feed) -> State | None:
-        """How the feed's calendar stands: last reading, next check, problem; None if nobody ever tried to read it."""
-        return self._shelf.state(feed.calendar)
+        """How the feed's calendars stand: last reading, next check, problem; None if nobody ever tried to read one."""
+        states = {calendar: self._shelf.state(calendar) for calendar in self.calendars(feed)}
+        return joined(states, feed.policies, self._zone)
+
+    def calendars(self, feed: Feed) -> Sequence[CalendarRef]:
+        """The calendars that the feed joins, a person's as its LMS's directory says."""
+        return self._people.joined(feed.calendars, ask=True) or []
 
     def due(self) -> Sequence[CalendarRef]:
         """The calendars of enabled feeds that should be read now."""
-        calendars = sorted({feed.calendar for feed in self.list() if feed.enabled})
+        calendars = sorted({calendar for feed in self.list() if feed.enabled for calendar in self.calendars(feed)})
         return [calendar for calendar in calendars if self._is_due(self._shelf.state(calendar))]
 
     def expire(self, calendar: CalendarRef) -> None:
@@ -125,8 +178,10 @@ class Feeds:
             feed = self._opened(token, slug)
         except (Unknown, Disabled):
             return None
-        state = self._shelf.state(feed.calendar)
-        if state is None or state.read_at is None or self._is_due(state):
+        calendars = self._people.joined(feed.calendars, ask=False)
+        states = {calendar: self._shelf.state(calendar) for calendar in calendars or ()}
+        state = joined(states, feed.policies, self._zone)
+        if state is None or state.read_at is None or any(map(self._is_due, states.values())):
             return None
         body = self._kept(feed, form, state)
         return self._shown(feed, form, state, body) if body else None
@@ -141,12 +196,18 @@ class Feeds:
         return self._shelf.compressed(snapshot.etag, snapshot.body)
 
     def refresh(self, what: str | CalendarRef, *, unless_fresh: bool = False) -> Outcome:
-        """Read a calendar, or that of the feed called `what`, from its LMS now.
+        """Read a calendar, or those of the feed called `what`, from their LMS now.
 
         A failure keeps the last reading and is told in the outcome. Two never read one calendar at a time: the second
         is told BUSY. With `unless_fresh` nothing is read that is not due. Unknown if no feed is called so.
         """
-        calendar = self.by_slug(what).calendar if isinstance(what, str) else what
+        if isinstance(what, str):
+            named = self.by_slug(what).calendars
+            calendars = self._people.joined(named, ask=True, anew=not unless_fresh) or []
+            return worst(self._refresh(calendar, unless_fresh) for calendar in calendars)
+        return self._refresh(what, unless_fresh)
+
+    def _refresh(self, calendar: CalendarRef, unless_fresh: bool) -> Outcome:
         turn = self._turns.setdefault(calendar, Lock())
         if not turn.acquire(blocking=False):
             return Outcome(Did.BUSY)
@@ -186,10 +247,12 @@ class Feeds:
         return state.next_check <= self._now()
 
     def _snapshot(self, feed: Feed, form: Form) -> Snapshot:
-        state = self._brought_up(feed.calendar)
+        states = {calendar: self._brought_up(calendar) for calendar in self.calendars(feed)}
+        state = joined(states, feed.policies, self._zone)
         if state is None or state.read_at is None:
             raise _not_ready(feed, state, self._now())
-        return self._shown(feed, form, state, self._body(feed, form, state))
+        body = self._kept(feed, form, state) or self._built(feed, form, state, states)
+        return self._shown(feed, form, state, body)
 
     def _shown(self, feed: Feed, form: Form, state: State, body: Body) -> Snapshot:
         now = self._now()
@@ -211,13 +274,26 @@ class Feeds:
                 return self._shelf.state(calendar)
         return state
 
-    def _body(self, feed: Feed, form: Form, state: State) -> Body:
-        """The body that shows the last reading: the one on the shelf, or a new one."""
-        if known := self._kept(feed, form, state):
-            return known
-        reading = self._shelf.reading(feed.calendar)
-        body = build(form, feed, reading, self._zone, self._every, self._policies)
-        return self._shelf.put(feed.id, form, body, self._basis(feed, reading.hash, reading.window), self._now())
+    def _built(self, feed: Feed, form: Form, state: State, states: Mapping[CalendarRef, State | None]) -> Body:
+        """A new body that shows the last readings."""
+        assert state.window
+        read = {calendar: one.hash for calendar, one in states.items() if one and one.hash}
+        bodies = (self._assembled(feed, form, state.window, read, longest) for longest in LETTERS)
+        full, kept = next(bodies)
+        fits = form is Form.JSON or len(full) <= LARGEST
+        body = full if fits else next((cut for cut, _ in bodies if len(cut) <= LARGEST), full)
+        same = state.hash if state.hash and kept == read else "overtaken"
+        return self._shelf.put(feed.id, form, body, self._basis(feed, same, state.window), self._now())
+
+    def _assembled(
+        self, feed: Feed, form: Form, window: Window, read: Mapping[CalendarRef, str], longest: int | None
+    ) -> tuple[bytes, Mapping[CalendarRef, str]]:
+        """The body with texts of that many letters at most, and the readings that it came to be made of."""
+        press = Press.of(form, feed, window, self._zone, longest)
+        drawers = {calendar: self._shelf.drawer(calendar, hash, press) for calendar, hash in read.items()}
+        pieces = _merged(feed, window, [*drawers.values()])
+        kept = {calendar: drawer.hash for calendar, drawer in drawers.items()}
+        return assemble(form, feed, window, self._zone, self._every, pieces), kept
 
     def _kept(self, feed: Feed, form: Form, state: State) -> Body | None:
         """The body on the shelf, if it shows the last reading as the feed is now."""
@@ -227,7 +303,15 @@ class Feeds:
         return None
 
     def _basis(self, feed: Feed, reading: str, window: Window) -> str:
-        return basis(feed, reading, window, self._zone, self._every, self._policies)
+        return basis(feed, reading, window, self._zone, self._every)
+
+
+def _merged(feed: Feed, window: Window, drawers: Sequence[Drawer]) -> Iterable[Piece]:
+    """The pieces of all, in order; one calendar's are inside its own window already."""
+    if len(drawers) == 1 and feed.policies.back is feed.policies.ahead is None:
+        return drawers[0].pieces
+    pieces = {piece.order: piece for drawer in drawers for piece in drawer.pieces}
+    return within(window, (pieces[order] for order in sorted(pieces)))
 
 
 def _not_ready(feed: Feed, state: State | None, now: datetime) -> NotReady:

@@ -19,15 +19,15 @@ from cachetools import LRUCache
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.feeds.build import pack, reading_hash, settled, shown, unpack, version_of
-from app.feeds.feed import Form, Reading, State, Unknown, Version
+from app.feeds.build import Drawer, Press, draw, pack, reading_hash, settled, shown, version_of
+from app.feeds.feed import Form, State, Unknown, Version
 from app.store import tables
 from app.store.days import remembered_days
 from app.store.engine import writing
 from bridges.model import CalendarRef, Found, RemoteRef, Window
 
 ROOM = 64 * 1024 * 1024
-"""Bytes of bodies that one process remembers."""
+"""Bytes of bodies that one process remembers; and again, of pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,9 @@ class Shelf:
     engine: Engine
     zone: ZoneInfo
     _bytes: LRUCache[str, bytes] = field(default_factory=lambda: LRUCache(ROOM, getsizeof=len), repr=False)
+    _drawers: LRUCache[tuple[CalendarRef, Press], Drawer] = field(
+        default_factory=lambda: LRUCache(ROOM, getsizeof=lambda drawer: drawer.size), repr=False
+    )
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def state(self, calendar: CalendarRef) -> State | None:
@@ -63,11 +66,20 @@ class Shelf:
         window = self._window(row) if row.hash else None
         return State(row.read_at, row.hash, window, row.next_check, row.failures, row.problem)
 
-    def reading(self, calendar: CalendarRef) -> Reading:
-        """The last whole reading of a calendar that was read."""
+    def drawer(self, calendar: CalendarRef, hash: str, press: Press) -> Drawer:
+        """The pieces of the calendar's last reading: of that called `hash`, or of one that has come since."""
+        with self._lock:
+            old = self._drawers.get((calendar, press))
+        if old and old.hash == hash:
+            return old
+        table = tables.calendar_reading.c
         with self.engine.connect() as connection:
-            row = connection.execute(select(tables.calendar_reading).where(_of(calendar))).one()
-        return Reading(row.hash, self._window(row), unpack(row.found))
+            row = connection.execute(select(table.hash, table.found).where(_of(calendar))).one()
+        drawer = draw(old, row.hash, row.found, press.maker(calendar.lms))
+        if drawer.size <= ROOM // 2:
+            with self._lock:
+                self._drawers[calendar, press] = drawer
+        return drawer
 
     def _window(self, row: Row[Any]) -> Window:
         return Window(row.window_start.astimezone(self.zone), row.window_end.astimezone(self.zone))

@@ -39,24 +39,33 @@ _BACKSLASHES_AT_END = re.compile(rb"\\+$")
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """An event with what a feed says of it: `stamp` is DTSTAMP, `modified` LAST-MODIFIED; both are aware."""
+    """An event with what a feed says of it: `stamp` is DTSTAMP, `modified` LAST-MODIFIED; both are aware.
+
+    A `free` one keeps nobody busy; `alarm` is how many minutes before its start a reader is reminded.
+    """
 
     uid: str
     event: Event
     stamp: datetime
     modified: datetime
     sequence: int = 0
+    free: bool = False
+    alarm: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cover:
-    """What a feed says before its first event. `zone` holds for the years shown, both included."""
+    """What a feed says before its first event. `zone` holds for the years shown, both included.
+
+    `colour` is a name of CSS and its six digits, such as ("red", "#FF0000").
+    """
 
     name: str
     zone: ZoneInfo
     ttl: timedelta
     first_year: int
     last_year: int
+    colour: tuple[str, str] | None = None
 
 
 class Clock:
@@ -123,6 +132,7 @@ def header(cover: Cover) -> bytes:
         f"X-WR-TIMEZONE:{cover.zone.key}",
         f"REFRESH-INTERVAL;VALUE=DURATION:{ttl}",
         f"X-PUBLISHED-TTL:{ttl}",
+        *([f"COLOR:{cover.colour[0]}", f"X-APPLE-CALENDAR-COLOR:{cover.colour[1]}"] if cover.colour else []),
         "",
     ]
     zone = vtimezone(cover.zone, cover.first_year, cover.last_year) if named(cover.zone) else ""
@@ -138,18 +148,25 @@ def piece(item: Published, clock: Clock) -> bytes:
         + (fold(f"CATEGORIES:{','.join(map(escaped, event.categories))}\r\n") if event.categories else "")
         + (fold(f"URL:{link}\r\n") if event.url and (link := clean_url(event.url)) else "")
     )
+    if item.alarm is not None:
+        optional += _alarm(event, item.alarm)
     return (
         f"BEGIN:VEVENT\r\n{fold(f'UID:{escaped(item.uid)}')}\r\nDTSTAMP:{_utc(item.stamp)}\r\n"
-        f"LAST-MODIFIED:{_utc(item.modified)}\r\nSEQUENCE:{item.sequence}\r\n{_when(event.when, clock)}"
-        f"{fold(f'SUMMARY:{escaped(event.title)}')}\r\n{optional}"
-        f"{_STATUS[event.status]}END:VEVENT\r\n"
+        f"LAST-MODIFIED:{_utc(item.modified)}\r\nSEQUENCE:{item.sequence}\r\n{_when(event.when, clock, item.free)}"
+        f"{fold(f'SUMMARY:{escaped(event.title)}')}\r\n{_STATUS[event.status]}{optional}END:VEVENT\r\n"
     ).encode()
 
 
 _STATUS = {status: f"STATUS:{status.upper()}\r\n" for status in Status}
 
 
-def _when(when: When, clock: Clock) -> str:
+def _alarm(event: Event, minutes: int) -> str:
+    """RFC 5545 section 3.6.6."""
+    said = fold(f"DESCRIPTION:{escaped(event.title)}")
+    return f"BEGIN:VALARM\r\nACTION:DISPLAY\r\n{said}\r\nTRIGGER:-PT{minutes}M\r\nEND:VALARM\r\n"
+
+
+def _when(when: When, clock: Clock, free: bool) -> str:
     if isinstance(when, AllDay):
         days = f"DTSTART;VALUE=DATE:{_day(when.start)}\r\nDTEND;VALUE=DATE:{_day(when.end)}\r\n"
         return f"{days}TRANSP:TRANSPARENT\r\n"
@@ -157,7 +174,8 @@ def _when(when: When, clock: Clock) -> str:
         raise ValueError(f"a floating time ({when.start.isoformat()}) cannot be published")
     if when.start == when.end:
         return f"DTSTART{clock.text(when.start)}\r\nTRANSP:TRANSPARENT\r\n"
-    return f"DTSTART{clock.text(when.start)}\r\nDTEND{clock.text(when.end)}\r\n"
+    timed = f"DTSTART{clock.text(when.start)}\r\nDTEND{clock.text(when.end)}\r\n"
+    return f"{timed}TRANSP:TRANSPARENT\r\n" if free else timed
 
 
 def clean(text: str) -> str:

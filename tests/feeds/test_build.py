@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from icalendar import Calendar
 
-from app.feeds.build import basis, build, pack, settled, uid_of, unpack, version_of
-from app.feeds.feed import USUAL_HORIZON, Cancelled, Feed, Form, Policies, Reading, Shown, Version
+from app.feeds.build import Press, assemble, basis, draw, pack, settled, uid_of, unpack, version_of
+from app.feeds.feed import USUAL_HORIZON, Feed, Form, Shown, Version
+from app.feeds.policies import USUAL, Cancelled, Policies
 from app.feeds.schema import SCHEMA
 from bridges.model import AllDay, CalendarRef, Event, Found, Kind, RemoteRef, Status, Timed, When
 from tests.feeds.world import BERLIN, HOUR, MONDAY, complaints, lesson
@@ -21,17 +23,22 @@ FEED = Feed(1, "math", "Mathematik; I, \n II", CalendarRef("school", Kind.COURSE
 WINDOW = USUAL_HORIZON.at(MONDAY.astimezone(BERLIN))
 
 
-def reading(*events: Event) -> Reading:
-    shown = tuple(Shown(RemoteRef(f"r{number}"), event, MONDAY, number) for number, event in enumerate(events))
-    return Reading("hash", WINDOW, shown)
+def shown(*events: Event) -> list[Shown]:
+    return [Shown(RemoteRef(f"r{number}"), event, MONDAY, number) for number, event in enumerate(events)]
 
 
-def forms(*events: Event, zone: ZoneInfo = BERLIN, policies: Policies = Policies()) -> tuple[Any, Any]:  # noqa: B008
+def body(form: Form, *events: Event, zone: ZoneInfo = BERLIN, policies: Policies = USUAL) -> bytes:
+    feed = replace(FEED, policies=policies)
+    drawer = draw(None, "hash", pack(shown(*events)), Press.of(form, feed, WINDOW, zone).maker("school"))
+    return assemble(form, feed, WINDOW, zone, HOUR, drawer.pieces)
+
+
+def forms(*events: Event, zone: ZoneInfo = BERLIN, policies: Policies = USUAL) -> tuple[Any, Any]:
     """The parsed VEVENTs and the parsed JSON of one reading."""
-    ics, plain = (build(form, FEED, reading(*events), zone, HOUR, policies) for form in (Form.ICS, Form.JSON))
-    body = json.loads(plain)
-    assert complaints(body, SCHEMA) == []
-    return Calendar.from_ical(ics).walk("VEVENT"), body
+    ics, plain = (body(form, *events, zone=zone, policies=policies) for form in (Form.ICS, Form.JSON))
+    told = json.loads(plain)
+    assert complaints(told, SCHEMA) == []
+    return Calendar.from_ical(ics).walk("VEVENT"), told
 
 
 texts = st.text(max_size=60)
@@ -68,7 +75,7 @@ def test_both_forms_say_the_same(items: list[Event], zone: ZoneInfo) -> None:
     for one, other in zip(found, body["events"], strict=True):
         assert str(one["UID"]) == other["uid"]
         assert str(one["SUMMARY"]) == other["title"]
-        assert str(one.get("DESCRIPTION", "")) == other["text"]
+        assert str(one.get("DESCRIPTION", "")) == with_link(other["text"], other["url"])
         assert str(one.get("LOCATION", "")) == other["place"]
         assert [str(name) for name in (one["CATEGORIES"].cats if "CATEGORIES" in one else [])] == other["categories"]
         assert str(one.get("URL", "")) == other["url"]
@@ -76,6 +83,10 @@ def test_both_forms_say_the_same(items: list[Event], zone: ZoneInfo) -> None:
         assert one["LAST-MODIFIED"].dt == datetime.fromisoformat(other["modified"])
         assert one["SEQUENCE"] == other["sequence"]
         same_times(one, other)
+
+
+def with_link(text: str, url: str) -> str:
+    return text if url in text else f"{text}\n\n{url}" if text else url
 
 
 def same_times(one: Any, other: Any) -> None:
@@ -144,19 +155,21 @@ def test_a_floating_time_is_one_of_the_home_zone() -> None:
 @settings(max_examples=100, deadline=None)
 @given(items=st.lists(events, max_size=4))
 def test_a_reading_comes_out_of_the_store_as_it_went_in(items: list[Event]) -> None:
-    assert unpack(pack(reading(*items).events)) == reading(*items).events
+    lines = [line for line in pack(shown(*items)).split(b"\n") if line]
+    assert [unpack(line) for line in lines] == shown(*items)
 
 
 def test_the_basis_names_everything_that_a_body_depends_on() -> None:
     later = USUAL_HORIZON.at(MONDAY.astimezone(BERLIN) + timedelta(days=300))
-    renamed = Feed(1, "math", "Maths", FEED.calendar, True, True, MONDAY)
+    renamed, showing = replace(FEED, title="Maths"), replace(FEED, policies=Policies(Cancelled.SHOW))
     bases = [
-        basis(FEED, "hash", WINDOW, BERLIN, HOUR, Policies()),
-        basis(renamed, "hash", WINDOW, BERLIN, HOUR, Policies()),
-        basis(FEED, "other", WINDOW, BERLIN, HOUR, Policies()),
-        basis(FEED, "hash", WINDOW, ZoneInfo("Europe/Dublin"), HOUR, Policies()),
-        basis(FEED, "hash", WINDOW, BERLIN, 2 * HOUR, Policies()),
-        basis(FEED, "hash", WINDOW, BERLIN, HOUR, Policies(Cancelled.SHOW)),
-        basis(FEED, "hash", later, ZoneInfo("Africa/Casablanca"), HOUR, Policies()),
+        basis(FEED, "hash", WINDOW, BERLIN, HOUR),
+        basis(renamed, "hash", WINDOW, BERLIN, HOUR),
+        basis(FEED, "other", WINDOW, BERLIN, HOUR),
+        basis(FEED, "hash", WINDOW, ZoneInfo("Europe/Dublin"), HOUR),
+        basis(FEED, "hash", WINDOW, BERLIN, 2 * HOUR),
+        basis(showing, "hash", WINDOW, BERLIN, HOUR),
+        basis(FEED, "hash", later, BERLIN, HOUR),
+        basis(FEED, "hash", later, ZoneInfo("Africa/Casablanca"), HOUR),
     ]
     assert len(set(bases)) == len(bases)

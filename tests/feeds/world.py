@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
-from app.feeds.feed import USUAL_HORIZON, Policies
+from app.feeds.feed import USUAL_HORIZON
 from app.feeds.serve import Feeds
 from app.store.engine import open_engine
 from app.store.tables import metadata
@@ -87,7 +87,7 @@ class World:
     school: School = field(default_factory=School)
     clock: Clock = field(default_factory=Clock)
 
-    def feeds(self, policies: Policies = Policies(), zone: ZoneInfo = BERLIN) -> Feeds:  # noqa: B008 - immutable
+    def feeds(self, zone: ZoneInfo = BERLIN) -> Feeds:
         """Feeds with caches of their own, as another process would have them."""
         return Feeds(
             self.engine,
@@ -96,7 +96,6 @@ class World:
             zone=zone,
             horizon=USUAL_HORIZON,
             every=HOUR,
-            policies=policies,
         )
 
     def source(self, lms: str) -> Source:

@@ -1,0 +1,107 @@
+"""Whose calendars a person's feed joins: asked of the LMS's directory once a day, and kept for when it is away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, insert, select, update
+
+from app.feeds.feed import next_check
+from app.ics.render import one_line
+from app.store import tables
+from app.store.engine import writing
+from app.store.leases import Busy, lease
+from bridges.contract import Directory, Source
+from bridges.errors import BridgeError, Transient
+from bridges.model import CalendarRef, Kind
+
+EVERY = timedelta(days=1)
+TURN = timedelta(minutes=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """The calendars of a person; None until the directory told. `problem` is why it did not, the last time."""
+
+    calendars: tuple[CalendarRef, ...] | None
+    next_check: datetime
+    failures: int
+    problem: str
+
+
+@dataclass(slots=True)
+class People:
+    """Persons' calendars, for feeds that join them. An LMS without a directory is read for the person itself."""
+
+    engine: Engine
+    open_source: Callable[[str], Source]
+    now: Callable[[], datetime]
+
+    def joined(self, named: Iterable[CalendarRef], *, ask: bool, anew: bool = False) -> Sequence[CalendarRef] | None:
+        """The calendars that those named come to, each once, in order.
+
+        With `ask` a directory is asked where that is due, or `anew` in any case; else None says that it should be.
+        """
+        found: list[CalendarRef] = []
+        for calendar in named:
+            if calendar.kind is not Kind.PERSON:
+                found.append(calendar)
+                continue
+            kept = self.enrolment(calendar)
+            if kept is None or kept.next_check <= self.now() or anew:
+                if not ask:
+                    return None
+                kept = self._asked(calendar) or kept
+            found += [calendar] if kept is None or kept.calendars is None else kept.calendars
+        return list(dict.fromkeys(found))
+
+    def enrolment(self, person: CalendarRef) -> Enrolment | None:
+        """What is known of the person; None if nobody ever asked."""
+        table = tables.enrolment
+        with self.engine.connect() as connection:
+            row = connection.execute(select(table).where(table.c.person == str(person))).first()
+        if row is None:
+            return None
+        calendars = None if row.calendars is None else tuple(map(CalendarRef.parse, row.calendars))
+        return Enrolment(calendars, row.next_check, row.failures, row.problem)
+
+    def _asked(self, person: CalendarRef) -> Enrolment | None:
+        """What the directory says now; what it said last if it is away or being asked already."""
+        try:
+            with lease(self.engine, f"enrolment {person}", self.now, TURN):
+                self._keep(person, self._told(person))
+        except Busy:
+            pass
+        return self.enrolment(person)
+
+    def _told(self, person: CalendarRef) -> Enrolment:
+        known = self.enrolment(person)
+        now = self.now()
+        try:
+            source = self.open_source(person.lms)
+            if not isinstance(source, Directory):
+                return Enrolment((person,), now + EVERY, 0, "")
+            calendars = dict.fromkeys(source.calendars_of(person.id))
+            return Enrolment(tuple(calendars), now + EVERY, 0, "")
+        except BridgeError as error:
+            failures = known.failures + 1 if known else 1
+            asked = error.retry_after if isinstance(error, Transient) else None
+            calendars_known = known.calendars if known else None
+            later = next_check(now, EVERY, asked, failures)
+            return Enrolment(calendars_known, later, failures, one_line(str(error)))
+
+    def _keep(self, person: CalendarRef, told: Enrolment) -> None:
+        table = tables.enrolment
+        calendars = None if told.calendars is None else [str(calendar) for calendar in told.calendars]
+        values = {
+            "calendars": calendars,
+            "next_check": told.next_check,
+            "failures": told.failures,
+            "problem": told.problem,
+        }
+        with writing(self.engine) as connection:
+            kept = connection.execute(update(table).where(table.c.person == str(person)).values(values))
+            if not kept.rowcount:
+                connection.execute(insert(table).values(values | {"person": str(person)}))
