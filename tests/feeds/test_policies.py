@@ -16,6 +16,7 @@ from bridges.model import Found, RemoteRef, Status
 from tests.feeds.world import COURSE, HOUR, MONDAY, World, lesson
 
 DAY = timedelta(days=1)
+MORE = ("privacy=no-description", "cancelled=both")
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_a_setting_that_is_wrong_says_what_fits(feeds: Feeds, setting: str, said
 def test_policies_come_out_of_the_store_as_they_went_in() -> None:
     full = changed(
         Policies(),
-        [
+        ["back=1", "ahead=9", "kind=a|!b", "category=c", "title=t", "rename=a=>b", "alarm=5", "colour=red", *MORE],
             "back=1",
             "ahead=9",
             "kind=a|!b",
