@@ -16,7 +16,6 @@ from bridges.model import Found, RemoteRef, Status
 from tests.feeds.world import COURSE, HOUR, MONDAY, World, lesson
 
 DAY = timedelta(days=1)
-MORE = ("privacy=no-description", "cancelled=both")
 
 
 @pytest.fixture
@@ -156,21 +155,8 @@ def test_a_setting_that_is_wrong_says_what_fits(feeds: Feeds, setting: str, said
 
 
 def test_policies_come_out_of_the_store_as_they_went_in() -> None:
-    full = changed(
-        Policies(),
-        ["back=1", "ahead=9", "kind=a|!b", "category=c", "title=t", "rename=a=>b", "alarm=5", "colour=red", *MORE],
-            "back=1",
-            "ahead=9",
-            "kind=a|!b",
-            "category=c",
-            "title=t",
-            "rename=a=>b",
-            "alarm=5",
-            "colour=red",
-            "privacy=no-description",
-            "cancelled=both",
-        ],
-    )
+    plain = ("back=1", "ahead=9", "kind=a|!b", "category=c", "title=t", "rename=a=>b", "alarm=5", "colour=red")
+    full = changed(Policies(), [*plain, "privacy=no-description", "cancelled=both"])
     assert from_json(json.loads(json.dumps(full.to_json()))) == full
     assert (full.privacy, full.cancelled, full.kind) == (Privacy.NO_DESCRIPTION, Cancelled.BOTH, ("a", "!b"))
     assert from_json(None) == from_json({}) == Policies()
