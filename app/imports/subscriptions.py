@@ -1,0 +1,261 @@
+"""Subscriptions: calendars elsewhere, pulled on a rhythm and imported where they changed.
+
+A fetch that fails never reaches the plan, so it deletes nothing. A body that was read before is read again only while
+that can change something: until its missing events have been missing often enough, and when the window has rolled on,
+for then occurrences enter it from afar.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine
+
+from app.ics import NotACalendar
+from app.imports import register
+from app.imports.dial import Resolver, system_resolver
+from app.imports.fetch import (
+    Credential,
+    Fetched,
+    FetchError,
+    FetchSettings,
+    Missing,
+    NotModified,
+    Refused,
+    check_address,
+    fetch_calendar,
+)
+from app.imports.outcome import Outcome
+from app.imports.register import NoSubscription, Subscription, Wish
+from app.imports.rhythm import Body, Standing, State, Visit, What, after
+from app.imports.run import Imports
+from app.imports.runs import Ending
+from app.imports.window import window_of
+from app.store.leases import Busy, Lease, lease
+from bridges.contract import Vault
+from bridges.errors import Denied
+from bridges.model import Window
+
+__all__ = ["NoSubscription", "Standing", "Subscription", "Subscriptions", "Visit", "What", "Wish"]
+
+log = logging.getLogger(__name__)
+
+MODES = ("replace", "add")
+TURN = timedelta(minutes=30)
+"""Longer than a fetch and the longest silence between two steps of an import."""
+
+
+class Subscriptions:
+    """All subscriptions of one store. Safe to share between threads and processes: each is run by one at a time.
+
+    `now` gives aware times, `zone` is the home zone, `vault` keeps the credentials, `dice` gives shares from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        imports: Imports,
+        settings: FetchSettings,
+        *,
+        now: Callable[[], datetime],
+        zone: ZoneInfo,
+        vault: Vault,
+        resolver: Resolver = system_resolver,
+        dice: Callable[[], float] = random.random,
+    ) -> None:
+        self._engine = engine
+        self._imports = imports
+        self._settings = settings
+        self._now = now
+        self._zone = zone
+        self._vault = vault
+        self._resolver = resolver
+        self._dice = dice
+
+    def add(self, wish: Wish, credential: Credential | None = None) -> Subscription:
+        """A new subscription, due at once. ValueError says what is wrong with it; Refused and FetchError are such."""
+        _check(wish)
+        check_address(wish.url, self._settings, self._resolver)
+        made = register.add(self._engine, wish, credential is not None, self._now())
+        if credential is not None:
+            try:
+                self._vault.put(made.secret, json.dumps([credential.name, credential.value]))
+            except Denied:
+                register.remove(self._engine, made.id)
+                raise
+        return made
+
+    def list(self) -> Sequence[Subscription]:
+        """All subscriptions, by source."""
+        return register.every_one(self._engine)
+
+    def get(self, id: int) -> Subscription:
+        """The subscription of that number. NoSubscription if there is none."""
+        return register.by_id(self._engine, id)
+
+    def history(self, id: int, limit: int = register.HISTORY) -> Sequence[Visit]:
+        """What happened to it, the newest first. NoSubscription if there is none."""
+        return register.history(self._engine, id, limit)
+
+    def remove(self, id: int) -> None:
+        """Forget it, its history and its credential; what it wrote stays. NoSubscription if there is none."""
+        gone = self.get(id)
+        register.remove(self._engine, id)
+        if gone.opened:
+            self._vault.put(gone.secret, "")
+
+    def enable(self, id: int) -> None:
+        """Look at it again, at once, also if it was parked. NoSubscription if there is none."""
+        register.switch(self._engine, id, True, self._now())
+
+    def disable(self, id: int) -> None:
+        """Look at it no longer until it is enabled. NoSubscription if there is none."""
+        register.switch(self._engine, id, False, self._now())
+
+    def due(self, now: datetime) -> Sequence[int]:
+        """The numbers of those to run now, the one that waits longest first."""
+        waiting = [each for each in self.list() if each.is_due(now)]
+        return [each.id for each in sorted(waiting, key=lambda each: (each.state.next_check, each.id))]
+
+    def run(self, id: int, *, approved: bool = False, unless_early: bool = False) -> Visit:
+        """Fetch it now, and import what changed. Whatever goes wrong is told in the visit and kept in the history.
+
+        `approved` is a person's yes to a plan that is held: the body is imported even if nothing changed. With
+        `unless_early` one that is not due (any more) is BUSY: somebody else has just been there. NoSubscription.
+        """
+        self.get(id)
+        try:
+            with lease(self._engine, f"subscription {id}", self._now, TURN) as held:
+                subscription = self.get(id)
+                if unless_early and not subscription.is_due(self._now()):
+                    return Visit(What.BUSY, self._now())
+                return self._run(subscription, approved, held)
+        except Busy as busy:
+            return Visit(What.BUSY, self._now(), str(busy))
+
+    def _run(self, subscription: Subscription, approved: bool, held: Lease) -> Visit:
+        register.book(self._engine, subscription.id, self._now() + subscription.wish.every)
+        try:
+            body, visit = self._visited(subscription, approved, held)
+        except FetchError as error:
+            body, visit = subscription.state.body, self._failed(error)
+        except NotACalendar as error:
+            body, visit = subscription.state.body, Visit(What.FAILED, self._now(), str(error))
+        except Denied as error:
+            body, visit = Body(), Visit(What.DENIED, self._now(), str(error))
+        except Busy as busy:
+            visit = Visit(What.BUSY, self._now(), str(busy))
+            register.book(self._engine, subscription.id, self._after(subscription, visit).next_check)
+            return visit
+        self._keep(subscription, body, visit)
+        return visit
+
+    def _visited(self, subscription: Subscription, approved: bool, held: Lease) -> tuple[Body, Visit]:
+        """One fetch and, if it may change anything, one import; the body that counts as read from then on."""
+        wish, known = subscription.wish, subscription.state.body
+        window = window_of(None, None, self._now(), self._zone, wish.ahead_days)
+        settled = known.is_settled(window.end) and not approved
+        got = self._fetched(subscription, known if settled else Body())
+        if isinstance(got, NotModified):
+            return known, Visit(What.UNCHANGED, self._now())
+        if settled and got.hash == known.hash:
+            return replace(known, validators=got.validators), Visit(What.UNCHANGED, self._now())
+        outcome = self._imported(subscription, got, window, approved, held)
+        read = outcome.state in (Ending.DONE, Ending.HELD)
+        return known.read_again(got.hash, got.validators, window.end) if read else Body(), self._told(outcome)
+
+    def _fetched(self, subscription: Subscription, known: Body) -> Fetched | NotModified:
+        return fetch_calendar(
+            subscription.wish.url,
+            settings=self._settings,
+            now=self._now(),
+            validators=known.validators,
+            credential=self._credential(subscription),
+            agent=subscription.wish.agent,
+            resolver=self._resolver,
+        )
+
+    def _credential(self, subscription: Subscription) -> Credential | None:
+        if not subscription.opened:
+            return None
+        kept = self._vault.get(subscription.secret)
+        if kept is None:
+            raise Denied("The credential of this subscription is lost: remove the subscription and add it again.")
+        return Credential(*json.loads(kept))
+
+    def _imported(
+        self, subscription: Subscription, got: Fetched, window: Window, approved: bool, held: Lease
+    ) -> Outcome:
+        wish = subscription.wish
+        return self._imports.run(
+            got.body,
+            wish.calendar,
+            window,
+            source=wish.source,
+            approved=approved,
+            progress=lambda done, of: held.beat(),
+        )
+
+    def _told(self, outcome: Outcome) -> Visit:
+        """What an import came to, as a visit."""
+        report = outcome.report
+        visit = Visit(_WHAT[outcome.state], self._now(), run=outcome.run_id, events=outcome.events)
+        if report is None:
+            return replace(visit, problem=" ".join(outcome.objections))
+        refused = f"The LMS refused {len(report.refused)} of its events." if report.refused else ""
+        return replace(
+            visit,
+            problem=report.stopped or refused,
+            created=report.created,
+            updated=report.updated,
+            deleted=report.deleted,
+            retry_after=report.retry_after,
+        )
+
+    def _failed(self, error: FetchError) -> Visit:
+        now, problem = self._now(), str(error)
+        if isinstance(error, Missing):
+            return Visit(What.MISSING, now, problem, for_ever=error.for_ever)
+        what = What.REFUSED if isinstance(error, Refused) else What.FAILED
+        return Visit(what, now, problem, retry_after=error.retry_after)
+
+    def _after(self, subscription: Subscription, visit: Visit) -> State:
+        return after(subscription.state, visit, subscription.wish.every, self._dice())
+
+    def _keep(self, subscription: Subscription, body: Body, visit: Visit) -> None:
+        """One line in the log for each change of standing, and none that could hold the URL."""
+        before, state = subscription.state, replace(self._after(subscription, visit), body=body)
+        register.keep(self._engine, subscription.id, state, visit)
+        if state.standing is not before.standing:
+            level = logging.INFO if state.standing is Standing.FINE else logging.WARNING
+            told = (subscription.id, subscription.wish.source, before.standing, state.standing, state.problem)
+            log.log(level, "subscription %s (%s): %s → %s. %s", *told)
+
+
+_WHAT = {Ending.DONE: What.DONE, Ending.HELD: What.HELD, Ending.LEFT: What.LEFT, Ending.FAILED: What.DENIED}
+
+
+def _check(wish: Wish) -> None:
+    """ValueError for what no subscription can be."""
+    if not (0 < len(wish.source) <= 200 and wish.source.isprintable() and wish.source.strip() == wish.source):
+        raise ValueError("a subscription needs a name, of 200 letters at most")
+    if not timedelta(minutes=5) <= wish.every <= timedelta(days=31):
+        raise ValueError("a subscription is pulled at most every 5 minutes and at least every 31 days")
+    if not 1 <= wish.ahead_days <= 3650:
+        raise ValueError("a subscription reaches 1 to 3650 days ahead")
+    if wish.mode not in MODES:
+        raise ValueError(f"'{wish.mode}' is no way to import: {' or '.join(MODES)}")
+    if not (len(wish.agent) <= 300 and wish.agent.isascii() and (wish.agent.isprintable() or not wish.agent)):
+        raise ValueError("the user agent holds letters that no header can carry")
+
+
+def host_of(url: str) -> str:
+    """As much of a subscribed URL as may be shown to anyone: the rest is often a secret."""
+    return urlsplit(url).hostname or ""
