@@ -388,5 +388,35 @@ def token_revoke(name: str) -> None:
             raise ValueError(f"there is no token called '{name}'")
 
 
+@main.group()
+def link() -> None:
+    """Accounts that people have linked, at /link/LMS of a running calbridge."""
+
+
+@link.command("list")
+def link_list() -> None:
+    """The personal calendars that are open to this calbridge."""
+    from app.parts import Linkable
+
+    with told():
+        joined = parts()
+        for name in sorted(joined.config.connections):
+            bridge = joined.bridge(name)
+            for calendar in bridge.links() if isinstance(bridge, Linkable) else ():
+                click.echo(f"{calendar.ref}\t{calendar.name}")
+
+
+@link.command("remove")
+@click.argument("calendar")
+def link_remove(calendar: str) -> None:
+    """Forget what the person of CALENDAR permitted (as 'calbridge link list' writes it)."""
+    from bridges.model import CalendarRef
+
+    with told():
+        ref = CalendarRef.parse(calendar)
+        if not parts().linkable(ref.lms).unlink(ref.id):
+            raise ValueError(f"nobody has linked '{calendar}'")
+
+
 if __name__ == "__main__":
     main()

@@ -44,7 +44,7 @@ class Store(_Section):
     url: str = "sqlite:///calbridge.sqlite3"
     """The database, as an SQLAlchemy URL. A relative SQLite path is relative to where calbridge is started."""
     key: SecretStr = SecretStr("")
-    """Encrypts stored secrets (openssl rand -base64 32; a new one goes before the old); empty: a file beside SQLite's."""
+    """Encrypts stored secrets (openssl rand -base64 32; a new one before the old); empty: a file beside SQLite's."""
 
     @field_validator("key")
     @classmethod

@@ -50,7 +50,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "app.web": (
         PROMISES | {"app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics", "app.store.leases"},
-        {"flask", "werkzeug", "cachetools"},
+        {"flask", "werkzeug", "cachetools", "itsdangerous"},
     ),
     "app.cli": (
         PROMISES

@@ -11,7 +11,7 @@ from app.feeds.feed import Unknown
 from app.ics import NotACalendar
 from app.parts import Parts
 from app.store.leases import Busy
-from app.web import access, api, feeds, pages, uploads
+from app.web import access, api, feeds, linking, pages, uploads
 from app.web.lane import EVERYWHERE, Lane
 from app.web.problems import answer
 from app.web.shown import moment
@@ -39,7 +39,7 @@ def flask_app(parts: Parts) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = parts.config.imports.max_bytes + FORM_ROOM
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for blueprint in (feeds.bp, pages.bp, api.bp):
+    for blueprint in (feeds.bp, pages.bp, api.bp, linking.bp):
         app.register_blueprint(blueprint)
     app.add_template_filter(moment)
     app.before_request(access.guard)
