@@ -30,7 +30,7 @@ def apply(plan: Plan, writer: Writer, progress: Progress = silent) -> Report:
 
     Rejected costs one change; Transient and Denied leave this one and all after it.
     """
-    writer.ledger.observe(plan)
+    writer.ledger.observe(plan, writer.run, writer.owners)
     course = _Course(len(plan.changes), progress)
     rules = writer.sink.rules
     if isinstance(writer.sink, BatchSink):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.imports.plan import Entry, Plan
 from bridges.model import OccurrenceId
@@ -56,6 +57,21 @@ class Guard:
         if facts.events >= facts.previous * (1 - self.share):
             return ""
         return f"The file holds {_events(facts.events)}; last time it held {facts.previous}."
+
+
+def surprises(plan: Plan, approved: Mapping[str, Any]) -> list[str]:
+    """Why the yes that was given to a plan (as JSON) does not cover this one, as sentences; none if it does.
+
+    To delete less than was approved is covered: somebody else was faster.
+    """
+    known = {(each["uid"], each["slot"]) for each in approved["changes"] if each["deed"] == "delete"}
+    new = [change for change in plan.deletes if (change.id.uid, change.id.slot_text) not in known]
+    if not new:
+        return []
+    return [
+        f"The calendar has changed since this was planned: it would now delete {_events(len(new))} more, "
+        f"among them '{new[0].event.title}'. Look at the new plan and say yes again."
+    ]
 
 
 def _another_file(plan: Plan, earlier: list[Entry], facts: ReadingFacts) -> str:

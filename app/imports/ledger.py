@@ -7,19 +7,21 @@ run: what stood there before, and what the run leaves. It is struck out where th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, tzinfo
 from threading import RLock
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, delete, insert, select, update
 
 from app.imports.plan import Change, Create, Delete, Desired, Entry, Plan, State, Update
+from app.imports.undo import Line
 from app.store import tables
 from app.store.engine import writing
 from app.store.values import event_from_json, event_to_json, when_from_json, when_to_json
-from bridges.model import AllDay, CalendarRef, Event, OccurrenceId, RemoteRef, Window
+from bridges.model import AllDay, CalendarRef, Event, OccurrenceId, RemoteRef, Timed, Window
 
 
 class Ledger:
@@ -57,14 +59,22 @@ class Ledger:
             entries = [_to_entry(row) for row in connection.execute(query)]
         return {entry.id: entry for entry in entries}
 
-    def intend(self, change: Change, source: str, run: int | None = None, *, again: bool = False) -> None:
-        """Write down what is about to be done. Committed when this returns: only then may the LMS be called.
+    def journal(self, run: int) -> Sequence[Line]:
+        """What the run changed, in the order in which it meant to; times are shown in the zone of the scope."""
+        table = tables.import_change
+        query = select(table).where(table.c.calendar == str(self.calendar), table.c.run_id == run).order_by(table.c.id)
+        with self._lock, self._engine.connect() as connection:
+            return [_to_line(row, self._scope.start.tzinfo) for row in connection.execute(query)]
 
-        `run` journals it; `again` says that this run has meant it before, under another key.
+    def intend(self, change: Change, source: str, run: int | None = None) -> None:
+        """Write down what is about to be done, in the journal of the run too if there is one.
+
+        Committed when this returns: only then may the LMS be called.
         """
         with self.together():
-            if run is not None and not again:
-                self._journal(change, run)
+            if run is not None:
+                left = {} if isinstance(change, Delete) else self._content(change.event, change.days)
+                self._journal(change.id, run, stood=not isinstance(change, Create), left=left)
             if isinstance(change, Create):
                 self._put(change, source, run)
             elif isinstance(change, Update):
@@ -98,16 +108,25 @@ class Ledger:
             self._strike(change.id)
             self._change(change.id, **before, before=None, state=State.PRESENT, error=reason)
 
-    def observe(self, plan: Plan) -> None:
-        """Keep what a reading showed without a change: who answers for what stands, and what is missing how often."""
+    def observe(self, plan: Plan, run: int | None = None, owners: Mapping[OccurrenceId, str] | None = None) -> None:
+        """Keep what a reading showed without a change: who answers for what stands, and what is missing how often.
+
+        The plan's source answers for what it adopted, but for the `owners` of events that are given back.
+        """
         entry = tables.entry.c
         with self.together():
             for id in plan.adopted:
-                self._change(id, source=plan.source)
+                self._adopt(id, (owners or {}).get(id, plan.source), run)
             for id in plan.absent:
                 self._change(id, missing=entry.missing + 1)
             for id in plan.found:
                 self._change(id, missing=0)
+
+    def _adopt(self, id: OccurrenceId, source: str, run: int | None) -> None:
+        stands = self._entry_row(id)
+        if run is not None and stands is not None:
+            self._journal(id, run, stood=True, left={"event": stands.event, "days": stands.days})
+        self._change(id, source=source, run=run)
 
     def _put(self, change: Create, source: str, run: int | None) -> None:
         """The row of an occurrence is made once and lives for ever: its generation must not be forgotten."""
@@ -128,21 +147,17 @@ class Ledger:
             if not connection.execute(known).rowcount:
                 connection.execute(insert(tables.entry).values(self._name(change.id) | values))
 
-    def _journal(self, change: Change, run: int) -> None:
-        entry = self._entry_row(change.id)
-        stood = entry if entry is not None and not isinstance(change, Create) else None
-        left = {} if isinstance(change, Delete) else self._content(change.event, change.days)
-        values = {
-            "run_id": run,
-            **self._name(change.id),
-            "event": stood.event if stood else None,
-            "days": stood.days if stood else None,
-            "source": stood.source if stood else None,
-            "left_event": left.get("event"),
-            "left_days": left.get("days"),
-        }
+    def _journal(self, id: OccurrenceId, run: int, *, stood: bool, left: Mapping[str, Any]) -> None:
+        """What stood before the run is what stood before its first try."""
+        table = tables.import_change
+        leaves = {"left_event": left.get("event"), "left_days": left.get("days")}
         with self.together() as connection:
-            connection.execute(insert(tables.import_change).values(values))
+            known = update(table).where(*self._row(id, table), table.c.run_id == run).values(leaves)
+            if connection.execute(known).rowcount:
+                return
+            entry = self._entry_row(id) if stood else None
+            before = {"event": entry.event, "days": entry.days, "source": entry.source} if entry else {}
+            connection.execute(insert(table).values({"run_id": run, **self._name(id), **leaves, **before}))
 
     def _strike(self, id: OccurrenceId) -> None:
         """The change that the entry stands pending for was not made: the run that left it so is the one before."""
@@ -202,6 +217,22 @@ def _to_entry(row: Row[Any]) -> Entry:
         missing=row.missing,
         run=row.run,
     )
+
+
+def _to_line(row: Row[Any], zone: tzinfo | None) -> Line:
+    return Line(
+        OccurrenceId(row.uid, slot_from_text(row.slot)),
+        Desired(_shown(event_from_json(row.event), zone), _days(row.days)) if row.event else None,
+        row.source,
+        Desired(event_from_json(row.left_event), _days(row.left_days)) if row.left_event else None,
+    )
+
+
+def _shown(event: Event, zone: tzinfo | None) -> Event:
+    """The store keeps instants; what goes back into a calendar is shown in a zone again."""
+    if isinstance(event.when, AllDay):
+        return event
+    return replace(event, when=Timed(event.when.start.astimezone(zone), event.when.end.astimezone(zone)))
 
 
 def _days(data: dict[str, str] | None) -> AllDay | None:

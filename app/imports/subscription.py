@@ -3,8 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
+from app.imports.rules import NO_RULES, Rules
 from bridges.model import CalendarRef, Window
+
+
+class Mode(StrEnum):
+    """What an import does about events that earlier files of its name had and this one lacks."""
+
+    REPLACE = "replace"
+    """They go."""
+    ADD = "add"
+    """They stay: nothing is ever deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,12 +23,20 @@ class Import:
     """What is written where. `source` tells apart the several files that may go into one calendar: each answers for
     its own events alone. `window` is the time that the file speaks for; its start is in the home zone.
 
-    A `dry_run` decides and touches nothing; `approved` is a person's yes to a plan that the guard would hold.
+    `grace` is the number of whole readings in a row that have to lack an event before it is deleted. A `dry_run`
+    decides and touches nothing; `approved` is a person's yes to a plan that the guard would hold.
     """
 
     data: bytes
     calendar: CalendarRef
     window: Window
     source: str = "upload"
+    mode: Mode = Mode.REPLACE
+    grace: int = 1
+    rules: Rules = NO_RULES
     dry_run: bool = False
     approved: bool = False
+
+    def __post_init__(self) -> None:
+        if self.grace < 1:
+            raise ValueError("an event has to be missing at least once before it is deleted")

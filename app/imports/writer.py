@@ -103,14 +103,14 @@ class Writer:
             return [self._after(each, outcome) for each, outcome in zip(tries, seen, strict=True)]
 
     def _intend(self, tries: Sequence[_Try]) -> None:
-        """Later tries are of the same change: the journal has it already, and what was found standing is intended."""
+        """What was found standing is intended already."""
         fresh = [each for each in tries if each.standing is None]
         if not fresh:
             return
         with self.ledger.together():
             for each in fresh:
                 source = self.owners.get(each.change.id, self.source)
-                self.ledger.intend(each.change, source, self.run, again=each.change is not each.meant)
+                self.ledger.intend(each.change, source, self.run)
 
     def _order(self, change: Change, standing: RemoteRef | None = None) -> Order:
         if isinstance(change, Delete):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -14,8 +14,11 @@ from sqlalchemy import select
 
 from app.ics import Limits, NotACalendar
 from app.imports.guard import Guard
+from app.imports.ledger import Ledger
 from app.imports.outcome import Outcome
-from app.imports.run import Imports
+from app.imports.plan import Entry
+from app.imports.rules import NO_RULES, Rules
+from app.imports.run import Imports, Mode
 from app.imports.runs import Ending
 from app.store import tables
 from app.store.days import remembered_days
@@ -23,7 +26,7 @@ from app.store.leases import Busy, lease
 from bridges.contract import Sink, Tools
 from bridges.errors import Denied
 from bridges.local import LocalBridge, LocalSettings
-from bridges.model import AllDay, CalendarRef, Event, Kind, Timed, Window
+from bridges.model import AllDay, CalendarRef, Event, Kind, OccurrenceId, Timed, Window
 from tests.imports.bench import HERE, memory_store
 from tests.imports.lms import KINDS, UNFIT, Crash, Fault, Faulty, MemoryLms
 
@@ -80,10 +83,25 @@ class Desk:
         dry_run: bool = False,
         approved: bool = False,
         progress: Callable[[int, int], None] | None = None,
+        mode: Mode = Mode.REPLACE,
+        grace: int = 1,
+        rules: Rules = NO_RULES,
     ) -> Outcome:
         return self.imports().run(
-            data, HERE, TERM, source=source, dry_run=dry_run, approved=approved, progress=progress
+            data,
+            HERE,
+            TERM,
+            source=source,
+            mode=mode,
+            grace=grace,
+            rules=rules,
+            dry_run=dry_run,
+            approved=approved,
+            progress=progress,
         )
+
+    def entries(self) -> Mapping[OccurrenceId, Entry]:
+        return Ledger(self.engine, HERE, TERM, self.now).entries()
 
     def runs(self) -> list[str]:
         with self.engine.connect() as connection:
@@ -177,7 +195,7 @@ def test_a_held_plan_waits_for_a_yes(desk: Desk, bridge: LocalBridge) -> None:
     assert desk.run(calendar(), dry_run=True).objections == outcome.objections
     assert desk.run(calendar(), approved=True).state is Ending.DONE
     assert standing(bridge) == []
-    assert desk.runs() == ["done", "held", "done"]
+    assert desk.runs() == ["done", "cancelled", "done"]
 
 
 def test_another_file_under_the_same_name_is_held_and_under_its_own_runs(desk: Desk, bridge: LocalBridge) -> None:
@@ -286,3 +304,40 @@ def test_progress_is_told_to_the_end(desk: Desk) -> None:
     told: list[tuple[int, int]] = []
     desk.run(calendar(SERIES), progress=lambda done, of: told.append((done, of)))
     assert told[-1] == (3, 3)
+
+
+def test_what_is_missing_is_deleted_after_several_whole_readings(desk: Desk, bridge: LocalBridge) -> None:
+    desk.run(calendar(SINGLE, CLOSED))
+    first = desk.run(calendar(CLOSED), grace=3)
+    assert (len(first.plan.absent), first.plan.deletes) == (1, ())
+    desk.run(calendar(CLOSED), grace=3, dry_run=True)
+    desk.run(calendar(CLOSED, vevent("broken", ":nonsense"), vevent("single", ":never")), grace=3)
+    assert desk.run(calendar(CLOSED), grace=3).plan.deletes == ()
+    assert len(standing(bridge)) == 2
+    report = desk.run(calendar(CLOSED), grace=3).report
+    assert report is not None
+    assert report.deleted == 1
+
+
+def test_what_is_there_again_was_not_missing_in_a_row(desk: Desk, bridge: LocalBridge) -> None:
+    desk.run(calendar(SINGLE, CLOSED))
+    for _ in range(3):
+        desk.run(calendar(CLOSED), grace=2)
+        assert desk.run(calendar(SINGLE, CLOSED), grace=2).plan.changes == ()
+    assert len(standing(bridge)) == 2
+
+
+def test_adding_never_deletes(desk: Desk, bridge: LocalBridge) -> None:
+    desk.run(calendar(SERIES, SINGLE))
+    outcome = desk.run(calendar(CLOSED), mode=Mode.ADD)
+    assert (outcome.state, outcome.plan.deletes, outcome.plan.absent) == (Ending.DONE, (), ())
+    assert len(standing(bridge)) == 5
+
+
+def test_rules_choose_and_rename(desk: Desk, bridge: LocalBridge) -> None:
+    rules = Rules(include=("title:lect*", "exam"), exclude=("place:*online*",), renames=(("lect*", "BIO: {}"),))
+    online = vevent("online", ":20250402T120000Z", "LOCATION:Online, by link", title="Lecture 9")
+    outcome = desk.run(calendar(SERIES, SINGLE, CLOSED, online), rules=rules)
+    assert outcome.state is Ending.DONE
+    assert [event.title for event in standing(bridge)] == ["BIO: Lecture", "BIO: Lecture", "Exam", "BIO: Lecture"]
+    assert desk.run(calendar(SERIES, SINGLE, CLOSED, online), rules=rules).plan.changes == ()
