@@ -213,6 +213,15 @@ class FakeBrightspace:
         self.add_course("6700", "Biology 101", teachers=[TEACHER], students=[STUDENT])
         self.sign_in(FIRST_REFRESH)
 
+    def connection(self, url: str) -> str:
+        """The table of the configuration that connects to this site, served at `url`, by ID-Key."""
+        teacher, (app, app_key) = self.users[TEACHER], next(iter(APP_KEYS.items()))
+        return (
+            f'[lms.d2l]\nbridge = "brightspace"\nurl = "{url}"\napp_id = "{app}"\napp_key = "{app_key}"\n'
+            f'user_id = "{teacher.id}"\nuser_key = "{teacher.key}"\n'
+            f'zone = "{self.settings.zone}"\norganisation = "{ORGANISATION}"\n'
+        )
+
     def sign_in(self, refresh: str, *, user: str = TEACHER, scope: str = "core:*:*") -> None:
         """A person signs in (again) by browser, and is handed this refresh token."""
         self.grants.append(Grant(refresh, self.users[user], scope, refresh))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -74,6 +74,7 @@ class FakeLearningSpace:
     blocked       403 for everybody; `page` answers these bytes as an HTML page with 200; `down` answers this status
     body          answered instead of the document; `cut` answers half of it; `lost` hangs up
     etag, dated   whether validators are given; `stable_uids` is for the ICS
+    ticking       `now` follows the real clock
     """
 
     now: datetime = datetime(2025, 3, 10, 6, tzinfo=UTC)
@@ -92,6 +93,7 @@ class FakeLearningSpace:
     etag: bool = True
     dated: bool = True
     stable_uids: bool = True
+    ticking: bool = False
     events: list[Booked] = field(default_factory=list)
     calls: list[tuple[str, str, int]] = field(default_factory=list)
     heard: list[dict[str, str]] = field(default_factory=list)
@@ -99,6 +101,22 @@ class FakeLearningSpace:
 
     def __post_init__(self) -> None:
         self.refresh()
+
+    @classmethod
+    def busy(cls) -> Self:
+        """A site in the present, with a session in either room on each day of the week to come."""
+        now = datetime.now(UTC)
+        site = cls(now=now, ticking=True)
+        for day in range(7):
+            start = datetime.combine(now.date() + timedelta(days=day), time(9), ZoneInfo(site.zone))
+            for room, title in (("Sim 1 (Sim Room)", "Resuscitation"), ("Exam 2 (Exam Room)", "OSCE: history taking")):
+                site.add(title, start, start + timedelta(hours=2), [room])
+        site.refresh()
+        return site
+
+    def connection(self, url: str) -> str:
+        """The table of the configuration that reads this site, served at `url`."""
+        return f'[lms.sim]\nbridge = "learningspace"\nurl = "{url}"\nzone = "{self.zone}"\n'
 
     def add(self, title: str, start: datetime, end: datetime, rooms: Iterable[str] = (), **more: Any) -> Booked:
         """Book an event; it is published at the next renewal."""
@@ -118,6 +136,8 @@ class FakeLearningSpace:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         request = Request(environ)
+        if self.ticking:
+            self.now = datetime.now(UTC)
         if self.now - self._made >= timedelta(hours=1):
             self.refresh()
         self.heard.append(dict(request.headers.items()))

@@ -13,6 +13,7 @@ from email.policy import SMTP as RULES
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
@@ -89,6 +90,14 @@ class FakeRelay:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
+
+    def connection(self, url: str) -> str:
+        """The table of the configuration that sends mail through this relay, at `url`."""
+        where = urlsplit(url)
+        return (
+            f'[lms.mail]\nbridge = "imip"\nhost = "{where.hostname}"\nport = {where.port}\n'
+            f'security = "{self.security}"\nsender = "calendar@example.edu"\n'
+        )
 
     def stop(self) -> None:
         """Take no more connections; the port is dead from now on."""

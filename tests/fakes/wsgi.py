@@ -156,9 +156,9 @@ def server(app: WSGIApplication, port: int = 0) -> BaseWSGIServer:
 
 
 @contextmanager
-def serving(app: WSGIApplication) -> Iterator[str]:
-    """The app on a loopback port while the block lasts; yields its URL."""
-    with closing(_Closing(server(app))) as running:
+def serving(app: WSGIApplication, port: int = 0) -> Iterator[str]:
+    """The app on a loopback port (0: any free one) while the block lasts; yields its URL."""
+    with closing(_Closing(server(app, port))) as running:
         yield running.url
 
 
