@@ -92,6 +92,45 @@ class Imports(_Section):
     """… if it is also more than this many events."""
 
 
+class Fetch(_Section):
+    every_minutes: int = Field(default=60, ge=5, le=44640)
+    """How often a subscribed calendar is pulled when its subscription says nothing else."""
+    allow_hosts: tuple[str, ...] = ()
+    """Hosts of your own that may lie in a closed network, as name or name:port: "timetable.intern:8080"."""
+    http: bool = False
+    """Whether calendars may be pulled over plain http as well."""
+    ports: tuple[str, ...] = ("80", "443", "8000-8999")
+    """The ports that calendars may be pulled from."""
+    contact: str = Field(default="", pattern=r"^[!-~]{0,200}$")
+    """Where those who run calendar servers can reach you, said in our user agent; empty: server.public_url."""
+    microsoft_hosts: tuple[str, ...] = ("office365.com", "office.com", "outlook.com", "live.com")
+    """Servers that answer errors to user agents they do not like: they, and hosts below them, get one that they do."""
+    ca_file: str = ""
+    """Certificates to trust in place of the public ones: a PEM file. Empty: the public ones."""
+    max_bytes: int = Field(default=15 * 2**20, ge=1024)
+    """The largest calendar pulled, in bytes after decompression; imports.max_bytes holds as well."""
+    connect_seconds: float = Field(default=10, gt=0, le=60)
+    """Longest wait for a connection."""
+    read_seconds: float = Field(default=20, gt=0, le=120)
+    """Longest silence within an answer."""
+    total_seconds: float = Field(default=30, gt=0, le=600)
+    """Longest time for one fetch, its redirects included."""
+
+    @field_validator("ports")
+    @classmethod
+    def _ranges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for ports in value:
+            first, _, last = ports.partition("-")
+            if not (ports.isascii() and first.isdecimal() and (last or first).isdecimal()):
+                raise ValueError(f"'{ports}' is no port: write '443' or '8000-8999'")
+        return value
+
+    @property
+    def open_ports(self) -> tuple[range, ...]:
+        pairs = (ports.partition("-") for ports in self.ports)
+        return tuple(range(int(first), int(last or first) + 1) for first, _, last in pairs)
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """One configured LMS: which bridge, and that bridge's own settings, validated."""
@@ -108,6 +147,7 @@ class _File(_Section):
     store: Store = Store()
     feeds: Feeds = Feeds()
     imports: Imports = Imports()
+    fetch: Fetch = Fetch()
     lms: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("zone")
@@ -129,6 +169,7 @@ class Config:
     store: Store
     feeds: Feeds
     imports: Imports
+    fetch: Fetch
     connections: Mapping[str, Connection]
     demo: bool
 
@@ -167,6 +208,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Config:
         store=file.store,
         feeds=file.feeds,
         imports=file.imports,
+        fetch=file.fetch,
         connections=connections or {"demo": _demo(file.zone)},
         demo=not connections,
     )
@@ -242,7 +284,13 @@ def example() -> str:
         "",
         *_keys({"zone": _File.model_fields["zone"]}),
     ]
-    sections: dict[str, type[BaseModel]] = {"server": Server, "store": Store, "feeds": Feeds, "imports": Imports}
+    sections: dict[str, type[BaseModel]] = {
+        "server": Server,
+        "store": Store,
+        "feeds": Feeds,
+        "imports": Imports,
+        "fetch": Fetch,
+    }
     for name, section in sections.items():
         head += ["", f"[{name}]", *_keys(section.model_fields)]
     head += ["", "# One table for each LMS; its name is yours to choose and part of every address: keep it."]

@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from threading import Lock
 from typing import Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
 
 import requests
 from alembic.util.exc import CommandError
@@ -17,8 +19,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.config import Config, ConfigError
 from app.feeds.serve import Feeds
 from app.ics import Limits
+from app.imports.addresses import Fences
+from app.imports.fetch import FetchSettings, check_urllib3
 from app.imports.guard import Guard
 from app.imports.run import Imports
+from app.imports.subscriptions import Subscriptions
+from app.refresh import Refreshes
 from app.store.engine import open_engine
 from app.store.migrate import NewerStore, migrate
 from app.store.quota import StoreMeter
@@ -60,6 +66,8 @@ class Parts:
     vault: StoreVault = field(init=False)
     feeds: Feeds = field(init=False)
     imports: Imports = field(init=False)
+    subscriptions: Subscriptions = field(init=False)
+    refreshes: Refreshes = field(init=False)
     _bridges: dict[str, Any] = field(default_factory=dict)
     _opening: Lock = field(default_factory=Lock)
 
@@ -89,6 +97,15 @@ class Parts:
             ),
             changed=self.feeds.expire,
         )
+        self.subscriptions = Subscriptions(
+            self.engine,
+            self.imports,
+            fetch_settings(config),
+            now=self.now,
+            zone=config.zone,
+            vault=self.vault,
+        )
+        self.refreshes = Refreshes(self.feeds, self.subscriptions)
 
     def bridge(self, lms: str) -> Any:
         """The bridge of the connection called `lms`, opened once. Denied where the configuration has none."""
@@ -124,6 +141,13 @@ class Parts:
             raise Denied(f"people cannot link accounts at '{lms}'")
         return bridge
 
+    def close(self) -> None:
+        """Let the databases go; nothing of this is used any more."""
+        for bridge in self._bridges.values():
+            if hasattr(bridge, "close"):
+                bridge.close()
+        self.engine.dispose()
+
     def calendars(self, lms: str) -> Sequence[Calendar]:
         """The calendars that the connection sees. Errors as bridges.errors."""
         return sorted(self.source(lms).calendars(), key=lambda calendar: (calendar.name, calendar.ref))
@@ -131,6 +155,7 @@ class Parts:
 
 def open_parts(config: Config, *, now: Callable[[], datetime] = clock) -> Parts:
     """Open the store, bring it to shape, join the parts. ConfigError where the store cannot be opened."""
+    check_urllib3()
     try:
         engine = open_engine(config.store.url)
         migrate(engine)
@@ -140,6 +165,30 @@ def open_parts(config: Config, *, now: Callable[[], datetime] = clock) -> Parts:
     if config.demo and not parts.feeds.list():
         _publish_demo(parts)
     return parts
+
+
+def fetch_settings(config: Config) -> FetchSettings:
+    """How subscribed calendars are fetched. This server and its LMSs are closed to it, whatever they are called."""
+    fetch, server = config.fetch, config.server
+    settings = (connection.settings.model_dump() for connection in config.connections.values())
+    urls = [server.public_url, *(value for each in settings for value in each.values() if isinstance(value, str))]
+    own = {urlsplit(url).hostname or "" for url in urls if url.startswith(("http://", "https://"))}
+    contact = fetch.contact or server.public_url
+    return FetchSettings(
+        fences=Fences(
+            allow_hosts=frozenset(host.lower() for host in fetch.allow_hosts),
+            own_hosts=frozenset({*own, server.host.lower()} - {""}),
+            http=fetch.http,
+            ports=fetch.open_ports,
+        ),
+        agent=f"calbridge/{version('calbridge')}" + (f" (+{contact})" if contact else ""),
+        microsoft_hosts=fetch.microsoft_hosts,
+        connect=fetch.connect_seconds,
+        read=fetch.read_seconds,
+        total=fetch.total_seconds,
+        max_bytes=fetch.max_bytes,
+        ca_file=fetch.ca_file,
+    )
 
 
 def _publish_demo(parts: Parts) -> None:

@@ -44,8 +44,9 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.imports.dial": ({"app.imports.addresses"}, {"requests", "urllib3"}),
     "app.imports.fetch": ({"app.imports.addresses", "app.imports.dial"}, {"requests", "urllib3"}),
     "app.feeds": (HALLWAY, {"sqlalchemy", "cachetools"}),
+    "app.refresh": ({"bridges.model", "app.feeds", "app.imports"}, set()),
     "app.parts": (
-        HALLWAY | {"app.config", "app.feeds", "app.imports", "bridges"},
+        HALLWAY | {"app.config", "app.feeds", "app.imports", "app.refresh", "bridges"},
         {"sqlalchemy", "alembic", "requests"},
     ),
     "app.web": (

@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -259,3 +260,37 @@ def _check(wish: Wish) -> None:
 def host_of(url: str) -> str:
     """As much of a subscribed URL as may be shown to anyone: the rest is often a secret."""
     return urlsplit(url).hostname or ""
+
+
+def to_json(subscription: Subscription) -> dict[str, Any]:
+    """One flat object; times as ISO 8601 in UTC, `standing` is "off" while it is disabled. No URL and no credential."""
+    wish, state = subscription.wish, subscription.state
+    return {
+        "id": subscription.id,
+        "name": wish.source,
+        "host": host_of(wish.url),
+        "calendar": str(wish.calendar),
+        "every_minutes": wish.every // timedelta(minutes=1),
+        "ahead_days": wish.ahead_days,
+        "mode": wish.mode,
+        "agent": wish.agent,
+        "standing": state.standing.value if subscription.enabled else "off",
+        "problem": state.problem,
+        "failures": state.failures,
+        "ok_at": state.ok_at and state.ok_at.isoformat(),
+        "next_check": state.next_check.isoformat(),
+    }
+
+
+def visit_to_json(visit: Visit) -> dict[str, Any]:
+    """One line of the history."""
+    return {
+        "at": visit.at.isoformat(),
+        "what": visit.what.value,
+        "problem": visit.problem,
+        "run": visit.run,
+        "events": visit.events,
+        "created": visit.created,
+        "updated": visit.updated,
+        "deleted": visit.deleted,
+    }

@@ -347,7 +347,7 @@ def test_the_guard_stands_at_submission(office: Office) -> None:
 )
 def test_what_no_subscription_can_be_is_said(office: Office, changed: dict[str, object]) -> None:
     with pytest.raises(ValueError):
-        office.add(**changed)
+        office.add(None, **changed)
 
 
 def test_two_cannot_have_one_name(office: Office) -> None:
@@ -403,8 +403,8 @@ def test_one_run_at_a_time(office: Office) -> None:
 
 def test_the_next_check_is_booked_before_the_work(office: Office) -> None:
     booked: list[datetime] = []
-    office.web.replies["/c.ics?key=geheim"] = lambda line: booked.append(office.state(id).next_check)
     id = office.add()
+    office.web.replies["/c.ics?key=geheim"] = lambda line: booked.append(office.state(id).next_check)
     assert office.visit(id).what is What.FAILED
     assert booked == [NOW + 2 * HOUR]
 
