@@ -63,6 +63,9 @@ def shown(item: Found, version: Version) -> Shown:
     return Shown(item.ref, item.event, modified, version.sequence, item.kind, rooms)
 
 
+_decode = json.JSONDecoder().decode
+
+
 def pack(events: Iterable[Shown]) -> bytes:
     """Events as the store keeps them: compact JSON, an event a line."""
     return b"\n".join(map(_packed, events))
@@ -77,7 +80,7 @@ def _packed(item: Shown) -> bytes:
 
 def unpack(line: bytes) -> Shown:
     """The event of one line of what `pack` made."""
-    ref, event, modified, sequence, *rest = json.loads(line)
+    ref, event, modified, sequence, *rest = _decode(line.decode())
     kind, rooms = rest or ("", ())
     return Shown(RemoteRef(ref), event_from_json(event), datetime.fromisoformat(modified), sequence, kind, tuple(rooms))
 
@@ -137,9 +140,9 @@ class Press:
             told = applied(self.policies, item.event, item.kind)
             if told is None:
                 return None
+            event = _cut(told, self.longest)
             uid = uid_of(lms, item.ref)
             free = item.event.status is Status.CANCELLED
-            event = _presentable(told, self.longest)
             said = Published(uid, event, item.modified, item.modified, item.sequence, free, self.policies.alarm)
             begin = _begin(event.when).isoformat(timespec="microseconds")
             return Piece(begin + uid, *_span(event.when, self.zone), write(said, clock))
@@ -208,25 +211,17 @@ def _span(when: When, zone: ZoneInfo) -> tuple[datetime, datetime]:
     return instant(when.start), instant(when.end)
 
 
-def _presentable(event: Event, longest: int | None) -> Event:
-    text = clean(event.text)
-    if longest is not None and len(text) > longest:
-        text = f"{text[:longest].rstrip()} …" if longest else ""
-    return replace(
-        event,
-        title=clean(event.title),
-        text=text,
-        place=clean(event.place),
-        categories=tuple(clean(category) for category in event.categories if clean(category)),
-        url=clean_url(event.url),
-    )
+def _cut(event: Event, longest: int | None) -> Event:
+    if longest is None or len(event.text) <= longest:
+        return event
+    return replace(event, text=f"{event.text[:longest].rstrip()} …" if longest else "")
 
 
 def _vevent(item: Published, clock: Clock) -> bytes:
     """A VEVENT whose description ends with the link: Google shows no URL."""
     event = item.event
-    if event.url and event.url not in event.text:
-        text = f"{event.text}\n\n{event.url}" if event.text else event.url
+    if (url := clean_url(event.url)) and url not in (known := clean(event.text)):
+        text = f"{known}\n\n{url}" if known else url
         item = replace(item, event=replace(event, text=text))
     return piece(item, clock)
 
@@ -236,13 +231,13 @@ def _object(item: Published, clock: Clock) -> bytes:
     return _json(
         {
             "uid": item.uid,
-            "title": event.title,
+            "title": clean(event.title),
             "all_day": isinstance(event.when, AllDay),
             **_when(event.when, clock),
-            "text": event.text,
-            "place": event.place,
-            "categories": list(event.categories),
-            "url": event.url,
+            "text": clean(event.text),
+            "place": clean(event.place),
+            "categories": [name for category in event.categories if (name := clean(category))],
+            "url": clean_url(event.url),
             "status": event.status.value,
             "modified": _moment(item.modified.astimezone(UTC)),
             "sequence": item.sequence,

@@ -32,6 +32,7 @@ FOOTER = b"END:VCALENDAR\r\n"
 
 _LINE_BREAK = re.compile(r"\r\n?")
 _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # CONTROL of RFC 5545 section 3.1; it has no escape
+_NEEDS_ESCAPE = re.compile(r"[\\;,\n]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_URL = re.compile(r"https?://[\w!#$%&'()*+,/:;=?@~.-]+", re.ASCII)
 _BACKSLASHES_AT_END = re.compile(rb"\\+$")
@@ -143,9 +144,9 @@ def piece(item: Published, clock: Clock) -> bytes:
     """One VEVENT. ValueError for a floating time: no feed ever shows one."""
     event = item.event
     optional = (
-        (fold(f"DESCRIPTION:{escaped(event.text)}\r\n") if event.text else "")
-        + (fold(f"LOCATION:{escaped(event.place)}\r\n") if event.place else "")
-        + (fold(f"CATEGORIES:{','.join(map(escaped, event.categories))}\r\n") if event.categories else "")
+        (fold(f"DESCRIPTION:{text}\r\n") if event.text and (text := escaped(event.text)) else "")
+        + (fold(f"LOCATION:{place}\r\n") if event.place and (place := escaped(event.place)) else "")
+        + (fold(f"CATEGORIES:{names}\r\n") if (names := ",".join(filter(None, map(escaped, event.categories)))) else "")
         + (fold(f"URL:{link}\r\n") if event.url and (link := clean_url(event.url)) else "")
     )
     if item.alarm is not None:
@@ -206,7 +207,10 @@ def clean_url(url: str) -> str:
 
 def escaped(text: str) -> str:
     """A TEXT value (RFC 5545 section 3.3.11)."""
-    return clean(text).replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
+    text = clean(text)
+    if _NEEDS_ESCAPE.search(text) is None:
+        return text
+    return text.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
 
 
 def fold(line: str) -> str:
