@@ -312,9 +312,9 @@ class BlackboardBridge:
     """
 
     Settings = BlackboardSettings
-    rules = SinkRules(keys_reusable=True, keeps_all_day=False, finds_by_key=False)
 
     def __init__(self, name: str, settings: BlackboardSettings, tools: Tools) -> None:
+        self.rules = SinkRules(keys_reusable=True, keeps_all_day=False, writers=settings.concurrency)
         self._name = name
         self._settings = settings
         self._tools = tools
@@ -361,8 +361,10 @@ class BlackboardBridge:
         """
         if not person.startswith("_") and ":" not in person:
             raise Gone(f"'{person}' names no user of Blackboard: write _5_1, userName:jdoe, externalId:… or uuid:….")
+        path = f"{API}/users/{quote(person, safe=':')}/courses"
+        query: dict[str, str | int] = {"limit": self._settings.page_size, "expand": "course"}
         try:
-            members = list(self._listed(self._http, f"{API}/users/{quote(person, safe=':')}/courses", self._expanded))
+            members = list(self._listed(self._http, path, query))
         except Gone as error:
             raise Gone(f"There is no user '{person}' at {self._http.host}.", raw=error.raw) from error
         courses = [CalendarRef(self._name, Kind.COURSE, each["courseId"]) for each in members if self._is_open(each)]
@@ -542,10 +544,6 @@ class BlackboardBridge:
 
     def _bearer(self, fetch: Callable[[], Granted]) -> Bearer:
         return Bearer(fetch, self._tools.now, timedelta(seconds=self._settings.renew_seconds))
-
-    @property
-    def _expanded(self) -> dict[str, str | int]:
-        return {"limit": self._settings.page_size, "expand": "course"}
 
     def _is_open(self, member: Mapping[str, Any]) -> bool:
         """Whether the membership counts and its course is open to it: to staff also while students do not see it."""

@@ -94,7 +94,7 @@ class StoreVault:
             except Busy as busy:
                 if time.monotonic() + pause > deadline:
                     raise Transient(
-                        "Another worker has been signing in with this for longer than expected.",
+                        "Another worker has been busy with the same thing for longer than expected.",
                         retry_after=self._patience,
                     ) from busy
             time.sleep(pause)
