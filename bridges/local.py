@@ -128,6 +128,10 @@ class LocalBridge:
             zone = ZoneInfo(settings.zone)
             self.seed_demo(tools.now().astimezone(zone).date(), zone)
 
+    def close(self) -> None:
+        """Let the database go; the bridge is not used any more."""
+        self._engine.dispose()
+
     # calendars, outside the contract
 
     def add_calendar(self, ref: CalendarRef, name: str) -> None:
