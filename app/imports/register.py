@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.imports.fetch import Validators
 from app.imports.rhythm import Body, Standing, State, Visit, What
+from app.imports.subscription import Mode
 from app.store import tables
 from app.store.engine import writing
 from bridges.model import CalendarRef
@@ -29,7 +30,7 @@ class Wish:
     """What a person asks for: the calendar at `url` into `calendar`, every so often, from today for `ahead_days`.
 
     source  its name, unique, and that of its imports: events of other sources are not touched
-    mode    replace: what is gone from it is deleted; add: never
+    mode    whether what is gone from it is deleted, after it was missing in several readings
     agent   a User-Agent, or "microsoft" for the preset; empty: ours
     """
 
@@ -38,7 +39,7 @@ class Wish:
     calendar: CalendarRef
     every: timedelta
     ahead_days: int
-    mode: str = "replace"
+    mode: Mode = Mode.REPLACE
     agent: str = ""
 
 
@@ -69,7 +70,7 @@ def add(engine: Engine, wish: Wish, opened: bool, now: datetime) -> Subscription
         "calendar": str(wish.calendar),
         "every_minutes": wish.every // timedelta(minutes=1),
         "ahead_days": wish.ahead_days,
-        "mode": wish.mode,
+        "mode": wish.mode.value,
         "agent": wish.agent,
         "opened": opened,
         "enabled": True,
@@ -164,7 +165,7 @@ def _subscription(row: Row[Any]) -> Subscription:
         calendar=CalendarRef.parse(row.calendar),
         every=timedelta(minutes=row.every_minutes),
         ahead_days=row.ahead_days,
-        mode=row.mode,
+        mode=Mode(row.mode),
         agent=row.agent,
     )
     return Subscription(row.id, wish, row.opened, row.enabled, _state(row))

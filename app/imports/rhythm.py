@@ -80,10 +80,12 @@ class Body:
         """Whether to read it once more over the window that ends so could change anything."""
         return self.readings >= GRACE and self.until == until
 
+    def is_same(self, hash: str, until: datetime) -> bool:
+        return (self.hash, self.until) == (hash, until)
+
     def read_again(self, hash: str, validators: Validators, until: datetime) -> Body:
         """It, or another one, was imported."""
-        again = (self.hash, self.until) == (hash, until)
-        return Body(hash, validators, self.readings + 1 if again else 1, until)
+        return Body(hash, validators, self.readings + 1 if self.is_same(hash, until) else 1, until)
 
 
 @dataclass(frozen=True, slots=True)

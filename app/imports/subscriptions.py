@@ -1,8 +1,8 @@
 """Subscriptions: calendars elsewhere, pulled on a rhythm and imported where they changed.
 
 A fetch that fails never reaches the plan, so it deletes nothing. A body that was read before is read again only while
-that can change something: until its missing events have been missing often enough, and when the window has rolled on,
-for then occurrences enter it from afar.
+that can change something: until its missing events have been missing often enough, while its plan waits for a yes, and
+when the window has rolled on, for then occurrences enter it from afar.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from app.imports.fetch import (
 )
 from app.imports.outcome import Outcome
 from app.imports.register import NoSubscription, Subscription, Wish
-from app.imports.rhythm import Body, Standing, State, Visit, What, after
+from app.imports.rhythm import GRACE, Body, Standing, State, Visit, What, after
 from app.imports.run import Imports
 from app.imports.runs import Ending
 from app.imports.window import window_of
@@ -48,7 +48,6 @@ __all__ = ["NoSubscription", "Standing", "Subscription", "Subscriptions", "Visit
 
 log = logging.getLogger(__name__)
 
-MODES = ("replace", "add")
 TURN = timedelta(minutes=30)
 """Longer than a fetch and the longest silence between two steps of an import."""
 
@@ -128,7 +127,7 @@ class Subscriptions:
     def run(self, id: int, *, approved: bool = False, unless_early: bool = False) -> Visit:
         """Fetch it now, and import what changed. Whatever goes wrong is told in the visit and kept in the history.
 
-        `approved` is a person's yes to a plan that is held: the body is imported even if nothing changed. With
+        `approved` is a person's yes to a plan that is held: the body is imported whole, even if nothing changed. With
         `unless_early` one that is not due (any more) is BUSY: somebody else has just been there. NoSubscription.
         """
         self.get(id)
@@ -162,13 +161,17 @@ class Subscriptions:
         """One fetch and, if it may change anything, one import; the body that counts as read from then on."""
         wish, known = subscription.wish, subscription.state.body
         window = window_of(None, None, self._now(), self._zone, wish.ahead_days)
-        settled = known.is_settled(window.end) and not approved
+        waits = subscription.state.standing is Standing.HELD
+        settled = known.is_settled(window.end) and not waits and not approved
         got = self._fetched(subscription, known if settled else Body())
         if isinstance(got, NotModified):
             return known, Visit(What.UNCHANGED, self._now())
         if settled and got.hash == known.hash:
             return replace(known, validators=got.validators), Visit(What.UNCHANGED, self._now())
-        outcome = self._imported(subscription, got, window, approved, held)
+        reckless = not approved and self._is_reckless(wish, got, window)
+        if reckless and waits and known.is_same(got.hash, window.end):
+            return known, Visit(What.UNCHANGED, self._now())
+        outcome = self._imported(wish, got, window, 1 if reckless or approved else GRACE, approved, held)
         read = outcome.state in (Ending.DONE, Ending.HELD)
         return known.read_again(got.hash, got.validators, window.end) if read else Body(), self._told(outcome)
 
@@ -191,15 +194,22 @@ class Subscriptions:
             raise Denied("The credential of this subscription is lost: remove the subscription and add it again.")
         return Credential(*json.loads(kept))
 
-    def _imported(
-        self, subscription: Subscription, got: Fetched, window: Window, approved: bool, held: Lease
-    ) -> Outcome:
-        wish = subscription.wish
+    def _is_reckless(self, wish: Wish, got: Fetched, window: Window) -> bool:
+        """Whether the guard would hold it without any grace. It has to be asked at the first reading: under the grace
+        nothing is deleted yet, and a file whose every UID changed would be written a second time beside the first."""
+        plain = self._imports.run(
+            got.body, wish.calendar, window, source=wish.source, mode=wish.mode, dry_run=True, grace=1
+        )
+        return bool(plain.objections)
+
+    def _imported(self, wish: Wish, got: Fetched, window: Window, grace: int, approved: bool, held: Lease) -> Outcome:
         return self._imports.run(
             got.body,
             wish.calendar,
             window,
             source=wish.source,
+            mode=wish.mode,
+            grace=grace,
             approved=approved,
             progress=lambda done, of: held.beat(),
         )
@@ -251,8 +261,6 @@ def _check(wish: Wish) -> None:
         raise ValueError("a subscription is pulled at most every 5 minutes and at least every 31 days")
     if not 1 <= wish.ahead_days <= 3650:
         raise ValueError("a subscription reaches 1 to 3650 days ahead")
-    if wish.mode not in MODES:
-        raise ValueError(f"'{wish.mode}' is no way to import: {' or '.join(MODES)}")
     if not (len(wish.agent) <= 300 and wish.agent.isascii() and (wish.agent.isprintable() or not wish.agent)):
         raise ValueError("the user agent holds letters that no header can carry")
 
@@ -272,7 +280,7 @@ def to_json(subscription: Subscription) -> dict[str, Any]:
         "calendar": str(wish.calendar),
         "every_minutes": wish.every // timedelta(minutes=1),
         "ahead_days": wish.ahead_days,
-        "mode": wish.mode,
+        "mode": wish.mode.value,
         "agent": wish.agent,
         "standing": state.standing.value if subscription.enabled else "off",
         "problem": state.problem,
