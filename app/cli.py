@@ -334,6 +334,7 @@ def subscription_add(
 ) -> None:
     """Pull the calendar at URL (https, webcal) from now on."""
     from app.imports.fetch import Credential
+    from app.imports.run import Mode
     from app.imports.subscriptions import Wish
     from bridges.model import CalendarRef
 
@@ -345,7 +346,7 @@ def subscription_add(
         joined.sink(into.lms).check_target(into)
         config = joined.config
         pause = timedelta(minutes=every or config.fetch.every_minutes)
-        wish = Wish(name, url, into, pause, ahead or config.imports.ahead_days, mode, agent)
+        wish = Wish(name, url, into, pause, ahead or config.imports.ahead_days, Mode(mode), agent)
         credential = Credential.basic(user, click.prompt("Password", hide_input=True, err=True)) if user else None
         if header:
             credential = Credential(header, click.prompt(header, hide_input=True, err=True))
