@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from app.feeds.feed import Feed, Form, Shown, Version
-from app.feeds.policies import COLOURS, Policies, applied
+from app.feeds.policies import COLOURS, Policies, Privacy, applied
 from app.feeds.schema import VERSION
 from app.ics.render import Clock, Cover, Published, clean, clean_url, join, one_line, piece
 from app.ics.vtimezone import differs, vtimezone
@@ -109,6 +109,16 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """One event as a form is to tell it: where it happens as a list, if anybody knows, and its span in UTC."""
+
+    said: Published
+    rooms: Sequence[str]
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Press:
     """What pieces are made with: equal presses make equal pieces of equal lines.
 
@@ -126,14 +136,14 @@ class Press:
     @classmethod
     def of(cls, form: Form, feed: Feed, window: Window, zone: ZoneInfo, longest: int | None = None) -> Self:
         """The press for a feed; what makes no difference to a piece is left out, so that feeds share them."""
-        shared = replace(feed.policies, back=None, ahead=None, colour="")
+        shared = replace(feed.policies, back=None, ahead=None, colour="", learningspace=False)
         first, last = window.start.astimezone(zone), window.end.astimezone(zone)
         return cls(form, shared, zone, first.year, last.year, longest)
 
     def maker(self, lms: str) -> Callable[[bytes], Piece | None]:
         """What makes the piece of a packed event of that LMS; None for one that is not shown."""
         clock = Clock(self.zone, self.first_year, self.last_year)
-        write = _vevent if self.form is Form.ICS else _object
+        write = _WRITERS[self.form]
 
         def make(line: bytes) -> Piece | None:
             item = unpack(line)
@@ -145,7 +155,9 @@ class Press:
             free = item.event.status is Status.CANCELLED
             said = Published(uid, event, item.modified, item.modified, item.sequence, free, self.policies.alarm)
             begin = _begin(event.when).isoformat(timespec="microseconds")
-            return Piece(begin + uid, *_span(event.when, self.zone), write(said, clock))
+            first, last = _span(event.when, self.zone)
+            rooms = () if self.policies.privacy is Privacy.BUSY_ONLY else item.rooms
+            return Piece(begin + uid, first, last, write(Told(said, rooms, first, last), clock))
 
         return make
 
@@ -188,6 +200,8 @@ def assemble(
         name = feed.policies.colour
         colour = (name, COLOURS[name]) if name else None
         return join(Cover(feed.title, zone, every, first.year, last.year, colour), bodies)
+    if form is Form.LEARNINGSPACE:
+        return b'{"events":[%b]}\n' % b",".join(bodies)
     head = {
         "version": VERSION,
         "title": one_line(feed.title),
@@ -217,17 +231,17 @@ def _cut(event: Event, longest: int | None) -> Event:
     return replace(event, text=f"{event.text[:longest].rstrip()} …" if longest else "")
 
 
-def _vevent(item: Published, clock: Clock) -> bytes:
+def _vevent(told: Told, clock: Clock) -> bytes:
     """A VEVENT whose description ends with the link: Google shows no URL."""
-    event = item.event
+    item, event = told.said, told.said.event
     if (url := clean_url(event.url)) and url not in (known := clean(event.text)):
         text = f"{known}\n\n{url}" if known else url
         item = replace(item, event=replace(event, text=text))
     return piece(item, clock)
 
 
-def _object(item: Published, clock: Clock) -> bytes:
-    event = item.event
+def _object(told: Told, clock: Clock) -> bytes:
+    item, event = told.said, told.said.event
     return _json(
         {
             "uid": item.uid,
@@ -243,6 +257,33 @@ def _object(item: Published, clock: Clock) -> bytes:
             "sequence": item.sequence,
         }
     )
+
+
+def _booking(told: Told, _: Clock) -> bytes:
+    """As LearningSpace's public sample has it; end, id, status and change under names that its readers look for."""
+    event = told.said.event
+    rooms = told.rooms or ([event.place] if event.place else [])
+    return _json(
+        {
+            "isRecurringSeries": False,
+            "isPartOfRecurringSeries": False,
+            "activity": {"color": "", "title": clean(event.title)},
+            "eventStart": _moment(told.first),
+            "eventEnd": _moment(told.last),
+            "note": clean(event.text) or None,
+            "rooms": [{"location": None, "name": clean(room)} for room in rooms],
+            "id": told.said.uid,
+            "status": event.status.value,
+            "lastModified": _moment(told.said.modified.astimezone(UTC)),
+        }
+    )
+
+
+_WRITERS: Mapping[Form, Callable[[Told, Clock], bytes]] = {
+    Form.ICS: _vevent,
+    Form.JSON: _object,
+    Form.LEARNINGSPACE: _booking,
+}
 
 
 def _json(value: Any) -> bytes:

@@ -21,10 +21,14 @@ LONGEST_ASKED = timedelta(days=1)
 
 
 class Form(StrEnum):
-    """What a feed comes as; the end of its path says which, and nothing else does."""
+    """What a feed comes as; its path says which, and nothing else does."""
 
     ICS = "ics"
     JSON = "json"
+    LEARNINGSPACE = "learningspace"  # the JSON of CAE LearningSpace's public calendar
+
+
+AT_EVERY_ADDRESS = (Form.ICS, Form.JSON)
 
 
 @dataclass(frozen=True, slots=True)

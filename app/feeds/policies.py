@@ -60,7 +60,8 @@ class Policies:
     """What a feed shows. Patterns are those of a shell, whatever the case; one that begins with `!` leaves out.
 
     `back` and `ahead` are days, None for as many as are read; `alarm` is minutes before the start; `rename` holds
-    `pattern=>new title`, of which the first that fits counts.
+    `pattern=>new title`, of which the first that fits counts. With `learningspace` it answers at LearningSpace's own
+    addresses, too.
     """
 
     cancelled: Cancelled = Cancelled.OMIT
@@ -73,6 +74,7 @@ class Policies:
     rename: tuple[str, ...] = ()
     alarm: int | None = None
     colour: str = ""
+    learningspace: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Only what is not as usual, so that a policy added later changes nothing that is kept."""
@@ -200,6 +202,12 @@ def _colour(text: str) -> str:
     return text
 
 
+def _switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError(f"'{text}' is neither on nor off")
+    return text == "on"
+
+
 def _one_of(kind: type[Cancelled] | type[Privacy]) -> Callable[[str], StrEnum]:
     def read(text: str) -> StrEnum:
         if text not in list(kind):
@@ -220,4 +228,5 @@ _READ: Mapping[str, Callable[[str], object]] = {
     "cancelled": _one_of(Cancelled),
     "alarm": _minutes,
     "colour": _colour,
+    "learningspace": _switch,
 }

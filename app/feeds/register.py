@@ -80,6 +80,8 @@ def decide(engine: Engine, slug: str, settings: Sequence[str]) -> Policies:
     with writing(engine) as connection:
         feed = _one(connection, slug)
         policies = changed(feed.policies, settings)
+        if policies.learningspace and not feed.public:
+            raise ValueError("learningspace: its addresses hold no secret, so that the feed has to be a public one")
         values = {"policies": policies.to_json()}
         connection.execute(update(tables.feed).where(tables.feed.c.id == feed.id).values(values))
     return policies
@@ -113,6 +115,14 @@ def opened_by(engine: Engine, token: str, slug: str) -> Feed:
 def open_to_all(engine: Engine, slug: str) -> Feed:
     """The public feed of that name. Unknown if there is none, Disabled if it is switched off."""
     return _published(engine, select(tables.feed).where(tables.feed.c.public), slug)
+
+
+def of_learningspace(engine: Engine) -> Feed:
+    """The public feed that answers at LearningSpace's addresses; the first by slug of several. Unknown if none does."""
+    for feed in every_feed(engine):
+        if feed.policies.learningspace and feed.public and feed.enabled:
+            return feed
+    raise Unknown("no feed answers at LearningSpace's addresses")
 
 
 def _published(engine: Engine, query: Select[Any], slug: str) -> Feed:

@@ -90,6 +90,8 @@ class Feeds:
         `settings` are policies as key=value. ValueError says what is wrong.
         """
         policies = self._affordable(changed(USUAL, settings))
+        if policies.learningspace and not public:
+            raise ValueError("learningspace: its addresses hold no secret, so that the feed has to be a public one")
         return register.add(self._engine, slug, title, [calendar, *also], public, self._now(), policies)
 
     def set(self, slug: str, settings: Sequence[str]) -> Policies:
@@ -168,6 +170,10 @@ class Feeds:
     def snapshot_for_public(self, slug: str, form: Form) -> Snapshot:
         """The public feed of that name. Unknown, Disabled, NotReady."""
         return self._snapshot(register.open_to_all(self._engine, slug), form)
+
+    def snapshot_for_learningspace(self, form: Form) -> Snapshot:
+        """The feed that answers at LearningSpace's own addresses. Unknown, NotReady."""
+        return self._snapshot(register.of_learningspace(self._engine), form)
 
     def at_hand(self, token: str | None, slug: str, form: Form) -> Snapshot | None:
         """The feed that the token opens (None: the public one), if its body is kept and its calendar is not due.
@@ -280,7 +286,7 @@ class Feeds:
         read = {calendar: one.hash for calendar, one in states.items() if one and one.hash}
         bodies = (self._assembled(feed, form, state.window, read, longest) for longest in LETTERS)
         full, kept = next(bodies)
-        fits = form is Form.JSON or len(full) <= LARGEST
+        fits = form is not Form.ICS or len(full) <= LARGEST
         body = full if fits else next((cut for cut, _ in bodies if len(cut) <= LARGEST), full)
         same = state.hash if state.hash and kept == read else "overtaken"
         return self._shelf.put(feed.id, form, body, self._basis(feed, same, state.window), self._now())

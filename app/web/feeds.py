@@ -38,6 +38,16 @@ def public(slug: str, form: str) -> Response:
         return _refused(error, Form(form))
 
 
+@bp.get("/w/api/v2/<any('public_calendar', 'public-calendar'):_>.<any(ics, json):ending>")
+def learningspace(_: str, ending: str) -> Response:
+    """LearningSpace's own addresses, in both spellings that its pages have, for the software written for them."""
+    form = Form.ICS if ending == "ics" else Form.LEARNINGSPACE
+    try:
+        return _sent(_feeds().snapshot_for_learningspace(form))
+    except (Unknown, NotReady) as error:
+        return _refused(error, form)
+
+
 @bp.get(SCHEMA_PATH)
 def schema() -> Response:
     """The JSON Schema of the JSON form."""

@@ -43,7 +43,12 @@ EVERYWHERE: Mapping[str, str] = {
 ALWAYS: Mapping[str, str] = {**EVERYWHERE, "X-Robots-Tag": "noindex"}
 """Those of whatever is answered at a feed's address."""
 
-_TYPES = {Form.ICS: "text/calendar; charset=utf-8", Form.JSON: "application/json"}
+_TYPES = {
+    Form.ICS: ("text/calendar; charset=utf-8", "ics"),
+    Form.JSON: ("application/json", "json"),
+    Form.LEARNINGSPACE: ("application/json; charset=utf-8", "json"),
+}
+"""What each form is, and what a file of it is called."""
 _NO_NEWS = "304 NOT MODIFIED"
 
 
@@ -74,12 +79,13 @@ class Ready:
 def ready(snapshot: Snapshot, body: bytes, zipped: bool) -> Ready:
     """200 with the body, and 304 with the validators that the 200 has (RFC 9110 section 15.4.5)."""
     tag = f'"{snapshot.etag}{"-gzip" if zipped else ""}"'
+    kind, ending = _TYPES[snapshot.form]
     shared = [*ALWAYS.items(), *_headers(snapshot, tag).items()]
     full = [
         *shared,
-        ("Content-Type", _TYPES[snapshot.form]),
+        ("Content-Type", kind),
         ("Content-Length", str(len(body))),
-        ("Content-Disposition", f'inline; filename="{snapshot.feed.slug}.{snapshot.form}"'),
+        ("Content-Disposition", f'inline; filename="{snapshot.feed.slug}.{ending}"'),
         *([("Content-Encoding", "gzip")] if zipped else []),
     ]
     return Ready(snapshot, tag, Answer("200 OK", full, body), Answer(_NO_NEWS, shared, b""))

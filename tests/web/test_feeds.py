@@ -15,13 +15,17 @@ from flask.testing import FlaskClient
 from icalendar import Calendar
 from werkzeug.test import TestResponse
 
-from app.feeds.feed import Form
+from app.feeds.feed import AT_EVERY_ADDRESS
 from app.feeds.schema import SCHEMA
 from app.feeds.serve import Feeds
 from app.web.feeds import bp
 from app.web.lane import gzip_is_better
+from bridges.contract import Tools
 from bridges.errors import Transient
-from tests.feeds.world import COURSE, HOUR, World, complaints, lesson, new_world
+from bridges.learningspace import LearningSpaceBridge, LearningSpaceSettings
+from bridges.model import CalendarRef, Found, Kind, RemoteRef, Window
+from tests.fakes.wsgi import session_to
+from tests.feeds.world import COURSE, HOUR, MONDAY, World, complaints, lesson, new_world
 
 DAY = timedelta(days=1)
 PUBLIC = "/public/math.ics"
@@ -119,7 +123,7 @@ def test_unknown_revoked_and_malformed_tokens_cannot_be_told_apart(
     client: FlaskClient, feeds: Feeds, token: str
 ) -> None:
     other = feeds.rotate("mine")
-    for form in Form:
+    for form in AT_EVERY_ADDRESS:
         paths = [
             f"/feeds/{token}/mine.{form}",
             f"/feeds/{'A' * 43}/mine.{form}",
@@ -288,3 +292,40 @@ def test_the_feed_of_a_course_without_events_is_a_calendar_too(client: FlaskClie
     world.school.drop("a")
     assert Calendar.from_ical(get(client).data).walk("VEVENT") == []
     assert get(client, "/public/math.json").json["events"] == []  # type: ignore[index]
+
+
+SPELLINGS = ("/w/api/v2/public_calendar", "/w/api/v2/public-calendar")
+
+
+@pytest.mark.parametrize("path", SPELLINGS)
+def test_learningspaces_addresses_are_off_until_a_feed_answers_there(
+    client: FlaskClient, feeds: Feeds, path: str
+) -> None:
+    assert get(client, f"{path}.ics").status_code == get(client, f"{path}.json").status_code == 404
+    feeds.set("math", ["learningspace=on"])
+    full = get(client, f"{path}.ics")
+    assert full.data == get(client).data
+    assert get(client, f"{path}.ics", If_None_Match=full.headers["ETag"]).status_code == 304
+    booking = client.get(f"{path}.json").json["events"][0]  # type: ignore[index]
+    assert booking["activity"]["title"] == "Algebra"
+    assert (booking["eventStart"], booking["eventEnd"]) == ("2026-03-09T09:00:00Z", "2026-03-09T10:00:00Z")
+    feeds.set("math", ["learningspace=off"])
+    assert get(client, f"{path}.ics").status_code == 404
+
+
+def test_what_was_written_for_learningspace_reads_any_lms_here(feeds: Feeds, world: World) -> None:
+    told = Found(RemoteRef("b"), lesson("OSCE", MONDAY + HOUR, text="Bring\na pen"), extra={"rooms": "Sim 1\nSim 2"})
+    world.school.courses["math"][told.ref] = told
+    feeds.set("math", ["learningspace=on", "title=osce"])
+    given = {"url": "https://here.example", "zone": "Europe/Berlin", "window_days": 180, "tries": 1}
+    settings = LearningSpaceSettings.model_validate(given)
+    session = session_to({"https://here.example": app_of(feeds)})
+    reader = LearningSpaceBridge("sim", settings, Tools(now=world.clock, session=session))
+    (found,) = reader.read(CalendarRef("sim", Kind.INSTITUTION), Window(MONDAY, MONDAY + DAY))
+    assert (found.event.title, found.event.when, found.event.text) == ("OSCE", told.event.when, "Bring\na pen")
+    assert found.extra["rooms"] == "Sim 1\nSim 2"
+
+
+def test_learningspaces_addresses_are_for_public_feeds(feeds: Feeds, token: str) -> None:
+    with pytest.raises(ValueError, match="has to be a public one"):
+        feeds.set("mine", ["learningspace=on"])
