@@ -33,7 +33,7 @@ def start(lms: str) -> str:
     """What linking means, and the button that begins it. What there is to link at is for those alone who may write."""
     mine = access.may_write()
     if mine:
-        access.parts().linkable(lms)
+        access.parts().linkable(lms).sign_in_url(_back(lms), "", "")  # Denied here already, and not behind the button
     return render_template("link.html", lms=lms, needs_token=not mine)
 
 

@@ -281,6 +281,14 @@ class TestWhoMayLink:
             assert said in page.text
         parts.engine.dispose()
 
+    def test_where_linking_is_off_there_is_no_button(self, campus: Campus) -> None:
+        text = campus.settings().replace("linking = true", "linking = false")
+        parts = open_parts(parse(text, {}), now=lambda: NOW)
+        page = browser(parts).get(PAGE)
+        assert page.status_code == 422
+        assert "lms.learn.linking is off" in page.text
+        parts.engine.dispose()
+
 
 class TestTheWayBack:
     """The address that Learn sends people back to."""
