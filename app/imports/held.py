@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, delete, insert, select
 
 from app.imports.rules import rules_from_json
-from app.imports.runs import Ending, NoRun, Run
+from app.imports.runs import Ending, NotWaiting, Run
 from app.imports.subscription import Import, Mode
 from app.store import tables
 from app.store.engine import writing
@@ -41,12 +41,12 @@ class HeldImports:
             connection.execute(insert(tables.held_import).values(values))
 
     def job(self, run: Run) -> Import:
-        """The import as it was sent. NoRun where the run does not wait (any more)."""
+        """The import as it was sent. NotWaiting where the run does not wait (any more)."""
         held = tables.held_import
         with self._engine.connect() as connection:
             row = connection.execute(select(held).where(held.c.run_id == run.id)).first()
         if row is None or run.state not in WAITING:
-            raise NoRun(f"run {run.id} does not wait for a yes: it is {run.state}")
+            raise NotWaiting(f"run {run.id} does not wait for a yes: it is {run.state}")
         return _job(run, zlib.decompress(row.data), row.terms)
 
     def forget(self, run: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from app.ics import Problem
 from app.imports.plan import Plan
 from app.imports.report import Note, Report, note_to_json, plan_to_json, report_to_json
-from app.imports.runs import Ending
+from app.imports.runs import Ending, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class Outcome:
 
     state: Ending
     plan: Plan
+    kind: Kind = Kind.IMPORT
     run_id: int | None = None
     report: Report | None = None
     objections: tuple[str, ...] = ()
@@ -35,6 +36,7 @@ class Outcome:
         """One object with everything in it; `held` holds the objections."""
         return {
             "run": self.run_id,
+            "kind": self.kind.value,
             "state": self.state.value,
             "events": self.events,
             "plan": plan_to_json(self.plan),
@@ -55,6 +57,10 @@ class Outcome:
         yield str(self.plan) if self.report is None else f"{self.plan.calendar}: {self.report}"
         for objection in self.objections:
             yield f"held: {objection}"
+        if self.state is Ending.HELD:
+            yield f"to carry it out all the same: calbridge run approve {self.run_id}"
+        if self.plan.absent:
+            yield f"missing, but not often enough yet to be deleted: {len(self.plan.absent)}"
         for each in self.report.refused if self.report else self.unfit:
             yield f"refused: {each.title} ({each.id}): {each.reason}"
         for each in self.report.done if self.report else ():

@@ -102,6 +102,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "update": len(plan.updates),
         "delete": len(plan.deletes),
         "unchanged": plan.unchanged,
+        "absent": len(plan.absent),
         "changes": [_change_to_json(change) for change in plan.changes],
     }
 

@@ -20,7 +20,7 @@ from app.imports.outcome import Outcome
 from app.imports.plan import Plan, make_plan
 from app.imports.report import Note, Progress, Report, plan_to_json, report_to_json, silent
 from app.imports.rules import NO_RULES, Rules
-from app.imports.runs import Ending, Kind, NoRun, Run, Runs
+from app.imports.runs import Ending, Kind, NoRun, NotWaiting, Run, Runs
 from app.imports.subscription import Import, Mode
 from app.imports.undo import purge_plan, undo_plan
 from app.imports.writer import Writer
@@ -29,7 +29,7 @@ from bridges.contract import Sink
 from bridges.errors import Denied, Transient
 from bridges.model import CalendarRef, OccurrenceId, Window
 
-__all__ = ["Imports", "Mode", "NoRun", "Outcome", "Run"]
+__all__ = ["Imports", "Mode", "NoRun", "NotWaiting", "Outcome", "Run"]
 
 HOLD_FOR = timedelta(hours=24)
 
@@ -127,7 +127,7 @@ class Imports:
         return self._runs.get(run)
 
     def cancel(self, run: int) -> Run:
-        """Say no to a run that waits. NoRun where it does not."""
+        """Say no to a run that waits. NoRun where there is none, NotWaiting where it does not."""
         self.get(run)
         self._runs.cancel(run)
         return self._runs.get(run)
@@ -135,8 +135,8 @@ class Imports:
     def approve(self, run: int, *, progress: Progress | None = None) -> Outcome:
         """Carry out a run that waits for a yes, planned anew from its file.
 
-        It waits again, and says so, where it would by now delete what it did not want to delete then. NoRun where it
-        does not wait (any more); otherwise as `run`.
+        It waits again, and says so, where it would by now delete what it did not want to delete then. NoRun where
+        there is none, NotWaiting where it does not wait (any more); otherwise as `run`.
         """
         waiting = self.get(run)
         return self._wet(self._import(self._held.job(waiting), waiting.plan), progress, waiting)
@@ -290,6 +290,7 @@ def _outcome(case: _Case, state: Ending, decision: _Decision) -> Outcome:
     return Outcome(
         state,
         decision.plan,
+        case.kind,
         objections=decision.objections if state in {Ending.HELD, Ending.DRY} else (),
         unfit=decision.refused,
         events=case.reading.events,

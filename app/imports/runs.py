@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -42,7 +42,11 @@ class Kind(StrEnum):
 
 
 class NoRun(ValueError):
-    """There is no such run, or it is not in a state for what was asked; the text says which."""
+    """There is no such run."""
+
+
+class NotWaiting(NoRun):
+    """The run is there, but waits for nobody's yes (any more)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,19 @@ class Run:
         counts = ", ".join(f"{made[name]} {name}" for name in ("created", "updated", "deleted") if name in made)
         facts = (str(self.id), f"{self.started_at:%Y-%m-%d %H:%M}Z", self.kind, self.state, self.calendar, self.source)
         return "\t".join(map(str, (*facts, counts)))
+
+    def lines(self) -> Iterator[str]:
+        """All of it for a terminal, a change a line."""
+        yield self.to_text()
+        for objection in self.objections:
+            yield f"held: {objection}"
+        if self.objections and self.expires_at:
+            yield f"waits for a yes until {self.expires_at:%Y-%m-%d %H:%M}Z: calbridge run approve {self.id}"
+        for change in (self.plan or {}).get("changes", ()):
+            when = change["event"]["when"]
+            yield f"{change['deed']}\t{when.get('start') or when.get('first')}\t{change['event']['title']}"
+        for note in (self.report or {}).get("refused", ()):
+            yield f"refused: {note['title']}: {note['reason']}"
 
 
 class Runs:
@@ -140,14 +157,14 @@ class Runs:
             return int(made.scalar_one())
 
     def resume(self, run: Run) -> None:
-        """Go on with a run that waited, under the calendar's lease. NoRun where somebody else just did."""
+        """Go on with a run that waited, under the calendar's lease. NotWaiting where somebody else just did."""
         columns = tables.import_run.c
         waits = (columns.id == run.id, columns.id.in_(select(tables.held_import.c.run_id)))
         going = {"state": Ending.RUNNING.value, "ended_at": None}
         with writing(self._engine) as connection:
             self._cut_off(connection, run.calendar)
             if not connection.execute(update(tables.import_run).where(*waits).values(going)).rowcount:
-                raise NoRun(f"run {run.id} does not wait for a yes any more")
+                raise NotWaiting(f"run {run.id} does not wait for a yes any more")
 
     def end(self, run: int, ending: Ending, plan: dict[str, Any] | None, report: dict[str, Any] | None) -> None:
         """Keep what was planned and what became of it, both as JSON."""
@@ -156,10 +173,10 @@ class Runs:
             connection.execute(update(tables.import_run).where(tables.import_run.c.id == run).values(values))
 
     def cancel(self, run: int) -> None:
-        """Say no to a run that waits. NoRun where it does not."""
+        """Say no to a run that waits. NotWaiting where it does not."""
         with writing(self._engine) as connection:
             if not self._end_held(connection, Ending.CANCELLED, tables.import_run.c.id == run):
-                raise NoRun(f"run {run} does not wait for a yes")
+                raise NotWaiting(f"run {run} does not wait for a yes")
 
     def expire(self) -> None:
         """Give up what has waited too long: the facts that it was planned on are stale."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, Response, json, request
 
 from app.feeds.feed import Did, Feed
+from app.imports.run import NoRun, NotWaiting, Outcome
 from app.web import access, uploads
 from app.web.links import links_of
+from app.web.problems import answer
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 
@@ -17,12 +19,55 @@ STATUS = {"held": 202, "left": 202, "failed": 422}
 REFRESHED = {Did.FAILED: 502, Did.BUSY: 409}
 
 
+@bp.app_errorhandler(NoRun)
+def _no_run(error: NoRun) -> Response:
+    return answer(409 if isinstance(error, NotWaiting) else 404, str(error))
+
+
 @bp.post("/imports")
 def import_calendar() -> Response:
     """Write a calendar file into an LMS calendar; `?dry_run=true` answers the plan and writes nothing."""
     parts = access.parts()
-    outcome = uploads.run(uploads.from_request(request, parts), parts)
-    return _json(outcome.to_json(), STATUS.get(outcome.state, 200))
+    return _outcome(uploads.run(uploads.from_request(request, parts), parts))
+
+
+@bp.get("/imports")
+def runs() -> Response:
+    """The latest runs, newest first; `?count=` says how many, at most."""
+    count = min(max(request.args.get("count", 50, int), 1), 1000)
+    return _json({"imports": [one.to_json() for one in access.parts().imports.latest(count)]})
+
+
+@bp.get("/imports/<int:run>")
+def run(run: int) -> Response:
+    """One run: its plan, what became of it, and what it waits for."""
+    return _json(access.parts().imports.get(run).to_json())
+
+
+@bp.post("/imports/<int:run>/approve")
+def approve(run: int) -> Response:
+    """Say yes to a run that waits: it is planned anew from its file and carried out."""
+    return _outcome(access.parts().imports.approve(run))
+
+
+@bp.post("/imports/<int:run>/cancel")
+def cancel(run: int) -> Response:
+    """Say no to a run that waits."""
+    return _json(access.parts().imports.cancel(run).to_json())
+
+
+@bp.post("/imports/<int:run>/undo")
+def undo(run: int) -> Response:
+    """Take back what the run did; `?dry_run=true` answers the plan and touches nothing."""
+    return _outcome(access.parts().imports.undo(run, dry_run=uploads.flag(request.values, "dry_run")))
+
+
+@bp.post("/imports/purge")
+def purge() -> Response:
+    """Take away all that the import `source` ever wrote into `calendar`; `?dry_run=true` answers the plan alone."""
+    calendar, source = uploads.target(request.values)
+    dry_run = uploads.flag(request.values, "dry_run")
+    return _outcome(access.parts().imports.purge(calendar, source, dry_run=dry_run))
 
 
 @bp.get("/calendars")
@@ -59,6 +104,10 @@ def _feed(feed: Feed) -> dict[str, object]:
         "enabled": feed.enabled,
         "links": dict(links_of(feed, access.base_url())),
     }
+
+
+def _outcome(outcome: Outcome) -> Response:
+    return _json(outcome.to_json(), STATUS.get(outcome.state, 200))
 
 
 def _json(data: object, status: int = 200) -> Response:

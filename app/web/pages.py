@@ -28,7 +28,20 @@ def import_file() -> str:
     parts = access.parts()
     upload = uploads.from_request(request, parts)
     outcome = uploads.run(upload, parts)
-    return render_template("outcome.html", outcome=outcome, upload=upload, zone=parts.config.zone)
+    return render_template("outcome.html", outcome=outcome, zone=parts.config.zone)
+
+
+@bp.post("/imports/<int:run>/approve")
+def approve(run: int) -> str:
+    """The yes to an import that waits, without its file: that is kept here."""
+    parts = access.parts()
+    return render_template("outcome.html", outcome=parts.imports.approve(run), zone=parts.config.zone)
+
+
+@bp.post("/imports/<int:run>/undo")
+def undo(run: int) -> str:
+    parts = access.parts()
+    return render_template("outcome.html", outcome=parts.imports.undo(run), zone=parts.config.zone)
 
 
 @bp.post("/refresh/<slug>")

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from flask import Request
 
-from app.imports.run import Outcome
+from app.imports.rules import NO_RULES, Rules, rename
+from app.imports.run import Mode, Outcome
 from app.imports.window import window_of
 from app.parts import Parts
 from bridges.model import CalendarRef, Window
@@ -28,6 +29,8 @@ class Upload:
     calendar: CalendarRef
     window: Window
     source: str = "upload"
+    mode: Mode = Mode.REPLACE
+    rules: Rules = NO_RULES
     dry_run: bool = False
     approved: bool = False
 
@@ -35,13 +38,15 @@ class Upload:
 def from_request(request: Request, parts: Parts) -> Upload:
     """The upload that this request carries: multipart with a `file`, or a text/calendar body with query parameters.
 
-    BadUpload where a field is missing or wrong. Fields: calendar, from, to, source, dry_run, approve.
+    BadUpload where a field is missing or wrong. Fields: calendar, from, to, source, mode, dry_run, approve; and
+    include, exclude and rename, each as often as is liked.
     """
-    fields: Mapping[str, str] = request.values
+    fields = request.values
     try:
+        calendar, source = target(fields)
         return Upload(
             data=_data(request),
-            calendar=CalendarRef.parse(fields.get("calendar", "").strip()),
+            calendar=calendar,
             window=window_of(
                 fields.get("from"),
                 fields.get("to"),
@@ -49,12 +54,34 @@ def from_request(request: Request, parts: Parts) -> Upload:
                 parts.config.zone,
                 parts.config.imports.ahead_days,
             ),
-            source=_source(fields.get("source", "")),
-            dry_run=_flag(fields, "dry_run"),
-            approved=_flag(fields, "approve"),
+            source=source,
+            mode=_mode(fields.get("mode", "")),
+            rules=Rules(
+                tuple(fields.getlist("include")),
+                tuple(fields.getlist("exclude")),
+                tuple(map(rename, fields.getlist("rename"))),
+            ),
+            dry_run=flag(fields, "dry_run"),
+            approved=flag(fields, "approve"),
         )
     except ValueError as error:
         raise BadUpload(str(error)) from error
+
+
+def target(fields: Mapping[str, str]) -> tuple[CalendarRef, str]:
+    """The calendar and the import's name that were sent. BadUpload where they are none."""
+    try:
+        return CalendarRef.parse(fields.get("calendar", "").strip()), _source(fields.get("source", ""))
+    except ValueError as error:
+        raise BadUpload(str(error)) from error
+
+
+def flag(fields: Mapping[str, str], name: str) -> bool:
+    """A yes or no, by default no. BadUpload for anything else."""
+    text = fields.get(name, "").strip().lower()
+    if text not in TRUE | {"", "0", "false", "no", "off"}:
+        raise BadUpload(f"'{name}' is either true or false, not '{text}'")
+    return text in TRUE
 
 
 def run(upload: Upload, parts: Parts) -> Outcome:
@@ -64,6 +91,8 @@ def run(upload: Upload, parts: Parts) -> Outcome:
         upload.calendar,
         upload.window,
         source=upload.source,
+        mode=upload.mode,
+        rules=upload.rules,
         dry_run=upload.dry_run,
         approved=upload.approved,
     )
@@ -90,8 +119,8 @@ def _source(text: str) -> str:
     return name
 
 
-def _flag(fields: Mapping[str, str], name: str) -> bool:
-    text = fields.get(name, "").strip().lower()
-    if text not in TRUE | {"", "0", "false", "no", "off"}:
-        raise BadUpload(f"'{name}' is either true or false, not '{text}'")
-    return text in TRUE
+def _mode(text: str) -> Mode:
+    name = text.strip().lower() or Mode.REPLACE
+    if name not in set(Mode):
+        raise BadUpload(f"'mode' is one of {', '.join(Mode)}, not '{name}'")
+    return Mode(name)
