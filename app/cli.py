@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,6 +16,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import click
 
 if TYPE_CHECKING:
+    from threading import Event
+
+    from app.imports.outcome import Outcome
     from app.imports.report import Report
     from app.parts import Parts
 
@@ -58,19 +62,18 @@ def main(context: click.Context, path: str | None) -> None:
 @main.command()
 @click.option("--host", help="The address to listen on (server.host).")
 @click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on (server.port).")
-def serve(host: str | None, port: int | None) -> None:
-    """Serve feeds, pages and the API."""
+@click.option(
+    "--worker/--no-worker", default=True, help="Also do what is due, as 'calbridge work' does (default: yes)."
+)
+def serve(host: str | None, port: int | None, worker: bool) -> None:
+    """Serve feeds, pages and the API, and read what is due in the background."""
     with told():
         joined = parts()
         server = joined.config.server
-        _listen(joined, host or server.host, port or server.port)
+        _listen(joined, host or server.host, port or server.port, worker)
 
 
-def _listen(joined: Parts, host: str, port: int) -> None:
-    from granian.constants import Interfaces
-    from granian.log import LogLevels
-    from granian.server import Server
-
+def _listen(joined: Parts, host: str, port: int, worker: bool) -> None:
     from app import tokens
     from app.web.access import is_loopback
 
@@ -84,6 +87,26 @@ def _listen(joined: Parts, host: str, port: int) -> None:
         os.environ["CALBRIDGE_CONFIG"] = os.path.abspath(path)
     joined.engine.dispose()  # the worker is another process: no connection is carried over
     click.echo(f"calbridge serves http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C stops it)")
+    with _worker() if worker else nullcontext():
+        _serve(host, port)
+
+
+@contextmanager
+def _worker() -> Iterator[None]:
+    """A worker in a process of its own, so that a long reading never holds up a request."""
+    command = [sys.executable, "-P", "-m", "app.cli", "work", "--tied"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603 - our own words alone
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def _serve(host: str, port: int) -> None:
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+    from granian.server import Server
+
     Server(
         "wsgi:app",
         address=host,
@@ -94,6 +117,35 @@ def _listen(joined: Parts, host: str, port: int) -> None:
         blocking_threads=THREADS,
         log_level=LogLevels.error,
     ).serve()
+
+
+@main.command("work")
+@click.option("--tied", is_flag=True, hidden=True, help="Say only what goes wrong, and stop when standard input ends.")
+def work_command(tied: bool) -> None:
+    """Read calendars and pull subscriptions when they are due, until stopped. Any number may run, on any host."""
+    import logging
+    import signal
+    from threading import Event, Thread
+
+    from app.work import work
+
+    logging.basicConfig(level=logging.WARNING if tied else logging.INFO, format="%(levelname)s %(message)s")
+    stop = Event()
+    if tied:  # a server that was killed leaves no worker behind
+        Thread(target=_until_the_end_of_input, args=(stop,), daemon=True).start()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    with told():
+        joined = parts()
+        if not tied:
+            click.echo("calbridge works (Ctrl-C stops it)")
+        work(joined.refreshes, joined.now, stop)
+        joined.close()
+
+
+def _until_the_end_of_input(stop: Event) -> None:
+    sys.stdin.read()
+    stop.set()
 
 
 @main.command("check-config")
@@ -184,10 +236,12 @@ def feed_set(slug: str, settings: tuple[str, ...]) -> None:
     cancelled       omit, mark, show, both
     alarm           minutes before the start, or none
     colour          a colour's name, such as teal
+    learningspace   on: answer at /w/api/v2/public_calendar.ics and .json, too, in LearningSpace's shape
     """
     with told():
         for key, value in parts().feeds.set(slug, settings).to_json().items():
-            click.echo(f"{key}={'|'.join(value) if isinstance(value, list) else value}")
+            said = "|".join(value) if isinstance(value, list) else "on" if value is True else value
+            click.echo(f"{key}={said}")
 
 
 @feed.command("rotate")
@@ -252,6 +306,16 @@ def refresh(slugs: tuple[str, ...]) -> None:
 @click.option(
     "--name", "source", default="upload", show_default=True, help="Which import this is: each keeps its own events."
 )
+@click.option(
+    "--mode",
+    type=click.Choice(["replace", "add"]),
+    default="replace",
+    show_default=True,
+    help="Whether earlier events of this import that the file lacks go, or stay.",
+)
+@click.option("--include", multiple=True, metavar="PATTERN", help="Only these, as 'title:Lecture*'.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="None of these; 'place:' and 'category:' too.")
+@click.option("--rename", "renames", multiple=True, metavar="PATTERN=TITLE", help="New titles; {} is the old one.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @click.option("--approve", is_flag=True, help="Carry the plan out even if it looks reckless.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
@@ -261,6 +325,10 @@ def import_file(
     since: str | None,
     until: str | None,
     source: str,
+    mode: str,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    renames: tuple[str, ...],
     dry_run: bool,
     approve: bool,
     as_json: bool,
@@ -270,6 +338,8 @@ def import_file(
     Exit status: 0 done, 2 nothing could be read or written, 3 held for a yes, 4 unfinished (run it again), 5 done but
     for some that were refused.
     """
+    from app.imports.rules import Rules, rename
+    from app.imports.run import Mode
     from app.imports.window import window_of
     from bridges.model import CalendarRef
 
@@ -281,14 +351,90 @@ def import_file(
             CalendarRef.parse(calendar),
             window,
             source=source,
+            mode=Mode(mode),
+            rules=Rules(include, exclude, tuple(map(rename, renames))),
             dry_run=dry_run,
             approved=approve,
             progress=None if as_json else _Bar(),
         )
-    if as_json:
-        click.echo(json.dumps(outcome.to_json(), ensure_ascii=False))
-    else:
-        click.echo(outcome.to_text())
+    _tell(outcome, as_json)
+
+
+@main.command()
+@click.argument("run", type=int)
+@click.option("--dry-run", is_flag=True, help="Show what would be taken back, and touch nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def undo(run: int, dry_run: bool, as_json: bool) -> None:
+    """Take back what one RUN did: what it created goes, what it changed returns, what it deleted comes back.
+
+    What another run has changed since is left alone and listed as refused. Exit status as for an import.
+    """
+    with told():
+        outcome = parts().imports.undo(run, dry_run=dry_run, progress=None if as_json else _Bar())
+    _tell(outcome, as_json)
+
+
+@main.command()
+@click.option("--into", "calendar", required=True, help="The calendar: lms/kind/id.")
+@click.option("--name", "source", required=True, help="The import whose events go, as 'import --name' had it.")
+@click.option("--dry-run", is_flag=True, help="Show what would be taken away, and touch nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def purge(calendar: str, source: str, dry_run: bool, as_json: bool) -> None:
+    """Take away all that one import ever wrote into a calendar, past events too, and nothing else."""
+    from bridges.model import CalendarRef
+
+    with told():
+        ref = CalendarRef.parse(calendar)
+        outcome = parts().imports.purge(ref, source, dry_run=dry_run, progress=None if as_json else _Bar())
+    _tell(outcome, as_json)
+
+
+@main.group()
+def run() -> None:
+    """The runs of imports: what they did, and those that wait for a yes."""
+
+
+@run.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--count", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many, at most.")
+def run_list(as_json: bool, count: int) -> None:
+    """The latest runs, newest first."""
+    with told():
+        for one in parts().imports.latest(count):
+            click.echo(json.dumps(one.to_json(), ensure_ascii=False) if as_json else one.to_text())
+
+
+@run.command("show")
+@click.argument("number", metavar="RUN", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print it as one JSON object.")
+def run_show(number: int, as_json: bool) -> None:
+    """One RUN with its plan and what became of it."""
+    with told():
+        one = parts().imports.get(number)
+    click.echo(json.dumps(one.to_json(), ensure_ascii=False) if as_json else "\n".join(one.lines()))
+
+
+@run.command("approve")
+@click.argument("number", metavar="RUN", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def run_approve(number: int, as_json: bool) -> None:
+    """Say yes to a RUN that waits: it is planned anew from its file and carried out. Exit status as for an import."""
+    with told():
+        outcome = parts().imports.approve(number, progress=None if as_json else _Bar())
+    _tell(outcome, as_json)
+
+
+@run.command("cancel")
+@click.argument("number", metavar="RUN", type=int)
+def run_cancel(number: int) -> None:
+    """Say no to a RUN that waits."""
+    with told():
+        click.echo(parts().imports.cancel(number).to_text())
+
+
+def _tell(outcome: Outcome, as_json: bool) -> None:
+    """Print what an import came to, and end with the status that says it."""
+    click.echo(json.dumps(outcome.to_json(), ensure_ascii=False) if as_json else outcome.to_text())
     sys.exit(_status(outcome.state, outcome.report))
 
 

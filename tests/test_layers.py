@@ -55,10 +55,11 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "app.cli": (
         PROMISES
-        | {"app.config", "app.parts", "app.feeds", "app.imports", "app.ics", "app.tokens", "app.web"}
+        | {"app.config", "app.parts", "app.feeds", "app.imports", "app.ics", "app.tokens", "app.web", "app.work"}
         | {"app.store.leases"},
         {"click", "granian"},
     ),
+    "app.work": ({"app.refresh"}, {"sqlalchemy"}),
     "wsgi": ({"app", "app.config", "app.parts"}, set()),
 }
 

@@ -1,0 +1,33 @@
+"""Keeps the time: does what is due, waits a little, and looks again, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from threading import Event
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.refresh import Refreshes
+
+PAUSE = 15.0
+"""Seconds between two looks at what is due. A look costs two short queries."""
+
+log = logging.getLogger(__name__)
+
+
+def work(refreshes: Refreshes, now: Callable[[], datetime], stop: Event, *, pause: float = PAUSE) -> None:
+    """Run what is due until `stop` is set; what is under way then is finished first.
+
+    A store that is away for a while is waited for: nothing is due that cannot be done later.
+    """
+    while not stop.is_set():
+        try:
+            for subject, outcome in refreshes.run(now()):
+                log.info("%s: %s", subject, outcome)
+                if stop.is_set():
+                    return
+        except SQLAlchemyError as error:
+            log.warning("the store cannot be used: %s", error)
+        stop.wait(pause)
