@@ -125,6 +125,13 @@ class Fetch(_Section):
                 raise ValueError(f"'{ports}' is no port: write '443' or '8000-8999'")
         return value
 
+    @field_validator("ca_file")
+    @classmethod
+    def _there(cls, value: str) -> str:
+        if value and not Path(value).is_file():
+            raise ValueError(f"there is no file '{value}'")
+        return value
+
     @property
     def open_ports(self) -> tuple[range, ...]:
         pairs = (ports.partition("-") for ports in self.ports)

@@ -71,7 +71,7 @@ class Target:
 class Fences:
     """What is open. Hosts are small letters, a name or an address, and may end in a port (`cal.intern:8080`).
 
-    allow_hosts  trusted by the integrator: wherever they resolve to; with a port, at that port too
+    allow_hosts  trusted by the integrator, wherever they resolve to; with a port, there alone, and it is open
     own_hosts    ourselves and the LMSs: nothing there is a calendar for us to pull
     http         whether plain http is open as well
     ports        the ports that are open
@@ -91,14 +91,14 @@ class Fences:
         if scheme == "http" and not self.http:
             raise Refused("Plain http is not open here: write an https address (or set fetch.http).")
         host, port = _host(parts), _port(parts) or _USUAL_PORT[scheme]
-        self._check_host(host)
+        self._check_host(host, port)
         self._check_port(host, port)
         place = _place(host) if port == _USUAL_PORT[scheme] else f"{_place(host)}:{port}"
         return Target(parts._replace(scheme=scheme, netloc=place, fragment="").geturl(), scheme, host, port)
 
-    def check_answers(self, host: str, addresses: Sequence[str]) -> None:
+    def check_answers(self, host: str, port: int, addresses: Sequence[str]) -> None:
         """Refused if any address that the host's name resolves to is closed: one bad answer condemns them all."""
-        if self.trusts(host):
+        if self.trusts(host, port):
             return
         for address in addresses:
             if not is_public(address):
@@ -106,19 +106,19 @@ class Fences:
             if address in self.own_hosts:
                 raise Refused(f"{host} is this server itself {_UNLESS}.")
 
-    def trusts(self, host: str) -> bool:
+    def trusts(self, host: str, port: int) -> bool:
         """Whether the integrator allowed this host by name."""
-        return any(host == _bare(allowed) for allowed in self.allow_hosts)
+        return not self.allow_hosts.isdisjoint({host, _place(host), f"{_place(host)}:{port}"})
 
-    def _check_host(self, host: str) -> None:
-        if self.trusts(host):
+    def _check_host(self, host: str, port: int) -> None:
+        if self.trusts(host, port):
             return
         if host in self.own_hosts:
             raise Refused(f"{host} is this server or one of its LMSs: there is no calendar to pull {_UNLESS}.")
         if host == "localhost" or host.endswith(".localhost"):
             raise Refused(f"{host} is this machine: only public addresses are fetched {_UNLESS}.")
         if is_address(host):
-            self.check_answers(host, [host])
+            self.check_answers(host, port, [host])
 
     def _check_port(self, host: str, port: int) -> None:
         if f"{_place(host)}:{port}" in self.allow_hosts or any(port in ports for ports in self.ports):
@@ -226,10 +226,3 @@ def is_address(host: str) -> bool:
 def _place(host: str) -> str:
     """The host as it stands in a URL."""
     return f"[{host}]" if ":" in host else host
-
-
-def _bare(allowed: str) -> str:
-    """An entry of `allow_hosts` without its port."""
-    if allowed.startswith("["):
-        return allowed[1:].partition("]")[0]
-    return allowed if allowed.count(":") != 1 else allowed.partition(":")[0]

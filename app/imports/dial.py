@@ -67,7 +67,7 @@ class Dial:
     def addresses(self, host: str, port: int) -> Sequence[str]:
         """Where the host may be reached, each address checked. Refused if one of them is closed."""
         found = [host] if is_address(host) else self._looked_up(host, port)
-        self._fences.check_answers(host, found)
+        self._fences.check_answers(host, port, found)
         return found[:MOST_ADDRESSES]
 
     def connect(self, host: str, port: int, timeout: float) -> socket.socket:

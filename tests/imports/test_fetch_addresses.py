@@ -150,7 +150,7 @@ def test_only_some_ports_are_open(port: int, is_open: bool) -> None:
 @pytest.mark.parametrize("address", OPEN)
 def test_public_addresses_are_open(address: str) -> None:
     assert is_public(address)
-    fences().check_answers("cal.example.edu", [address])
+    fences().check_answers("cal.example.edu", 443, [address])
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_we_and_the_lms_are_no_sources_unless_allowed() -> None:
         with pytest.raises(Refused):
             closed.target(url)
     with pytest.raises(Refused, match="this server itself"):
-        closed.check_answers("other.example", ["8.8.8.8", PUBLIC])
+        closed.check_answers("other.example", 443, ["8.8.8.8", PUBLIC])
     opened = replace(closed, allow_hosts=frozenset({"learn.example.edu"}))
     assert opened.target("https://learn.example.edu/").host == "learn.example.edu"
 
@@ -190,6 +190,15 @@ def test_an_allowed_host_is_open_wherever_it_resolves_to(web: Web) -> None:
         url = web.url("/c.ics", host=host)
         assert isinstance(fetch_calendar(url, settings=settings, now=NOW, resolver=names), Fetched)
         assert check_address(url, settings, names).host == host
+
+
+def test_a_host_that_is_allowed_with_a_port_is_open_there_alone() -> None:
+    allowed = fences("intern.example:8080")
+    names = Names({"intern.example": [["10.0.0.1"]]})
+    assert check_address("http://intern.example:8080/", FetchSettings(allowed), names).port == 8080
+    for url in ("http://intern.example/", "http://intern.example:8081/", "http://10.0.0.1:8080/"):
+        with pytest.raises(Refused, match="closed network"):
+            check_address(url, FetchSettings(allowed), names)
 
 
 def test_an_allowed_address_in_brackets() -> None:

@@ -1,0 +1,203 @@
+"""What is due is done, once, and told; and the commands that people give their subscriptions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli import main
+from app.config import ConfigError, parse
+from app.feeds.feed import Did
+from app.feeds.feed import Outcome as Reading
+from app.imports.register import Wish
+from app.imports.rhythm import Visit, What
+from app.parts import Parts, fetch_settings, open_parts
+from bridges.model import CalendarRef, Kind
+from tests.fakes.web import LECTURE, Web, answer, serving
+
+NOW = datetime(2026, 10, 20, 9, 30, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+COURSE = CalendarRef("demo", Kind.COURSE, "anatomy-1")
+
+
+class Campus:
+    """The demo campus with a calendar server beside it that it may pull from, and a clock that is set by hand."""
+
+    def __init__(self, folder: Path, web: Web) -> None:
+        self.now = NOW
+        self.web = web
+        self.file = folder / "config.toml"
+        lines = [f'store.url = "sqlite:///{folder}/campus.sqlite3"', "[fetch]", "http = true"]
+        self.file.write_text("\n".join([*lines, f'allow_hosts = ["127.0.0.1:{web.port}"]', ""]))
+        self.parts: Parts = open_parts(parse(self.file.read_text(), {}), now=lambda: self.now)
+
+    @property
+    def url(self) -> str:
+        return self.web.url("/c.ics?key=geheim", host="127.0.0.1")
+
+    def serves(self, *replies: bytes) -> None:
+        self.web.replies["/c.ics?key=geheim"] = list(replies)
+
+    def subscribe(self, name: str = "timetable") -> int:
+        return self.parts.subscriptions.add(Wish(name, self.url, COURSE, HOUR, 180)).id
+
+    def done(self) -> dict[CalendarRef | int, Reading | Visit]:
+        return dict(self.parts.refreshes.run(self.now))
+
+    def shell(self, *words: str, typed: str | None = None) -> Result:
+        environment = {"CALBRIDGE_CONFIG": str(self.file)}
+        return CliRunner().invoke(main, words, env=environment, input=typed, catch_exceptions=False)
+
+
+@pytest.fixture
+def campus(tmp_path: Path) -> Iterator[Campus]:
+    with serving() as web:
+        web.replies["/c.ics?key=geheim"] = answer(200, LECTURE)
+        yield Campus(tmp_path, web)
+
+
+def test_what_is_due_is_done_once(campus: Campus) -> None:
+    id = campus.subscribe()
+    due = campus.parts.refreshes.due(NOW)
+    assert due
+    assert due.subscriptions == [id]
+    assert COURSE in due.calendars
+    done = campus.done()
+    visit, reading = done[id], done[COURSE]
+    assert isinstance(visit, Visit)
+    assert isinstance(reading, Reading)
+    assert (visit.what, visit.created, reading.did) == (What.DONE, 1, Did.READ)
+    assert not campus.parts.refreshes.due(NOW)
+    assert campus.done() == {}
+
+
+def test_what_is_due_again_later(campus: Campus) -> None:
+    id = campus.subscribe()
+    campus.done()
+    campus.now += HOUR
+    assert campus.parts.refreshes.due(campus.now).subscriptions == [id]
+    assert COURSE in campus.done()
+
+
+def test_a_failure_keeps_nobody_else_from_a_turn(campus: Campus) -> None:
+    campus.serves(answer(500), answer(200, LECTURE))
+    first, second = campus.subscribe("a"), campus.subscribe("b")
+    done = campus.done()
+    assert [visit.what for visit in (done[first], done[second]) if isinstance(visit, Visit)] == ["failed", "done"]
+    assert COURSE in done
+
+
+def test_one_that_is_removed_meanwhile_is_passed_over(campus: Campus) -> None:
+    first, second = campus.subscribe("a"), campus.subscribe("b")
+    running = campus.parts.refreshes.run(NOW)
+    assert next(running)[0] == first
+    campus.parts.subscriptions.remove(second)
+    assert second not in dict(running)
+
+
+def test_the_settings_close_ourselves_and_the_lms() -> None:
+    config = parse(
+        """
+        server.host = "203.0.113.7"
+        server.public_url = "https://Cal.example.edu/"
+        fetch.allow_hosts = ["Timetable.intern:8080"]
+        fetch.ports = ["443", "9000-9001"]
+        [lms.learn]
+        bridge = "blackboard"
+        url = "https://learn.example.edu"
+        key = "k"
+        secret = "https://not.a.url.to.anyone"
+        zone = "Europe/Oslo"
+        """,
+        {},
+    )
+    settings = fetch_settings(config)
+    assert {"cal.example.edu", "learn.example.edu", "203.0.113.7"} <= settings.fences.own_hosts
+    assert settings.fences.allow_hosts == {"timetable.intern:8080"}
+    assert settings.fences.ports == (range(443, 444), range(9000, 9002))
+    assert settings.agent.endswith("(+https://Cal.example.edu/)")
+    assert settings.agent.startswith("calbridge/")
+
+
+@pytest.mark.parametrize("line", ['ports = ["http"]', 'ports = ["a-b"]', 'ca_file = "/no/such.pem"', 'contact = "a b"'])
+def test_settings_that_cannot_be_are_told(line: str) -> None:
+    with pytest.raises(ConfigError, match=r"fetch\."):
+        parse(f"[fetch]\n{line}", {})
+
+
+def test_a_subscription_by_command(campus: Campus) -> None:
+    shell = campus.shell
+    campus.serves(answer(200, LECTURE.replace(b"20261021", f"{datetime.now(UTC) + timedelta(days=2):%Y%m%d}".encode())))
+    added = shell("subscription", "add", campus.url, "--into", str(COURSE), "--name", "timetable", "--every", "90")
+    assert (added.exit_code, added.stdout) == (0, "1\n")
+    ran = shell("subscription", "run", "1")
+    assert (ran.exit_code, ran.stdout) == (0, "done\t1 created, 0 updated, 0 deleted\n")
+    (listed,) = [json.loads(line) for line in shell("subscription", "list", "--json").stdout.splitlines()]
+    assert listed | {"name": "timetable", "host": "127.0.0.1", "standing": "fine", "every_minutes": 90} == listed
+    shown = json.loads(shell("subscription", "show", "1", "--json").stdout)
+    assert [visit["created"] for visit in shown["history"]] == [1]
+    campus.serves(answer(500))
+    failed = shell("subscription", "run", "1")
+    assert (failed.exit_code, failed.stdout) == (2, "failed\t127.0.0.1 is out of order (500).\n")
+    text = shell("subscription", "show", "1").stdout + shell("subscription", "list").stdout
+    assert "failing" in text
+    assert "out of order" in text
+    assert "geheim" not in text + json.dumps(shown) + json.dumps(listed)
+    assert shell("subscription", "disable", "1").exit_code == 0
+    assert "\toff\t" in shell("subscription", "list").stdout
+    assert shell("subscription", "enable", "1").exit_code == 0
+    assert shell("subscription", "remove", "1").exit_code == 0
+    assert shell("subscription", "list").stdout == ""
+
+
+@pytest.mark.parametrize("way", [("--user", "ada"), ("--header", "X-Key")])
+def test_a_password_is_asked_for_and_kept_encrypted(campus: Campus, way: tuple[str, str], tmp_path: Path) -> None:
+    words = ("subscription", "add", campus.url, "--into", str(COURSE), "--name", "locked", *way)
+    added = campus.shell(*words, typed="opensesame\n")
+    assert added.exit_code == 0
+    assert "opensesame" not in added.output
+    assert campus.shell("subscription", "run", "1").exit_code == 0
+    sent = campus.web.asked[0].headers
+    assert "authorization" in sent or sent["x-key"] == "opensesame"
+    for file in tmp_path.glob("campus.sqlite3*"):
+        assert b"opensesame" not in file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["add", "http://169.254.169.254/", "--into", "demo/course/anatomy-1", "--name", "x"],
+        ["add", "file:///etc/passwd", "--into", "demo/course/anatomy-1", "--name", "x"],
+        ["add", "https://cal.example.edu/", "--into", "nonsense", "--name", "x"],
+        ["add", "https://cal.example.edu/", "--into", "learn/course/1", "--name", "x"],
+        ["add", "https://cal.example.edu/", "--into", "demo/institution", "--name", "", "--every", "60"],
+        ["add", "https://cal.example.edu/", "--into", "demo/institution", "--name", "x", "--every", "1"],
+        [
+            "add",
+            "https://cal.example.edu/",
+            "--into",
+            "demo/institution",
+            "--name",
+            "x",
+            "--user",
+            "a",
+            "--header",
+            "b",
+        ],
+        ["show", "7"],
+        ["run", "7"],
+        ["remove", "7"],
+        ["enable", "7"],
+        ["disable", "7"],
+    ],
+)
+def test_what_cannot_be_done_is_a_sentence_and_exit_2(campus: Campus, words: list[str]) -> None:
+    result = campus.shell("subscription", *words)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("calbridge: ")
+    assert campus.shell("subscription", "list").stdout == ""
