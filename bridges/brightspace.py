@@ -29,10 +29,8 @@ What is assumed, and the setting that bends it:
 
 from __future__ import annotations
 
-import html
 import logging
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -45,6 +43,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, m
 from bridges.contract import SinkRules, Tools
 from bridges.errors import Denied, Gone, Rejected, Transient
 from bridges.http import Auth, Limits, Query
+from bridges.markup import address_of, html_of, text_of
 from bridges.model import (
     AllDay,
     Calendar,
@@ -53,12 +52,12 @@ from bridges.model import (
     Found,
     Kind,
     RemoteRef,
-    Status,
     SyncKey,
     Timed,
     When,
     Window,
 )
+from bridges.text import UNTITLED, cleaned, cut, folded, on_one_line, titled, unsaid
 from bridges.valence import (
     DAY,
     FIRST_YEAR,
@@ -88,7 +87,6 @@ from bridges.valence import (
 TESTED = {"le": Version(1, 97), "lp": Version(1, 63)}
 TELLS_OCCURRENCES = Version(1, 94)
 UNITS_PER_CALL = 100
-UNTITLED = "(untitled)"
 ME = "me"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 EVENT_TYPES = {
@@ -291,7 +289,7 @@ class BrightspaceBridge:
         yield Calendar(CalendarRef(self._name, Kind.PERSON, ME), "My calendar")
         for unit in self._courses(ME):
             id = id_of(unit.get("Id"))
-            yield Calendar(self._course(id), _line(unit.get("Name")) or id, writable=True)
+            yield Calendar(self._course(id), on_one_line(unit.get("Name")) or id, writable=True)
 
     def calendars_of(self, person: str) -> list[CalendarRef]:
         """The courses a user (by id, or `me`) is enrolled in; which groups' calendars are theirs is not told."""
@@ -333,15 +331,12 @@ class BrightspaceBridge:
 
         An event without length gets `deadline_minutes` after its start. A cancelled one says so in its title.
         """
-        title = _line(event.title) or UNTITLED
-        prefix = _line(self._settings.cancelled_prefix)
-        if event.status is Status.CANCELLED and prefix and not title.startswith(prefix):
-            title = f"{prefix} {title}"
+        text = _plain(event.text)
         return Event(
-            title=_cut(title, self._settings.title_letters),
+            title=cut(titled(event, self._settings.cancelled_prefix), self._settings.title_letters),
             when=self._fit_when(event.when),
-            text=_with_link(_plain(event.text), _line(event.url)),
-            place=_cut(_line(event.place), self._settings.place_letters),
+            text=folded(text, [unsaid(event.url, text)]),
+            place=cut(on_one_line(event.place), self._settings.place_letters),
         )
 
     def create(self, calendar: CalendarRef, key: SyncKey, event: Event) -> RemoteRef:
@@ -572,15 +567,15 @@ class BrightspaceBridge:
         entity = block.get("AssociatedEntity")
         associated = block.get("IsAssociatedWithEntity") is True or bool(entity)
         parts = [id, happening.slot, "activity" if associated else ""]
-        page = _address(block.get("CalendarEventViewUrl"))
+        page = address_of(block.get("CalendarEventViewUrl"))
         return Found(
             ref=RemoteRef("/".join(filter(None, parts))),
             event=Event(
-                title=_line(block.get("Title")) or UNTITLED,
+                title=on_one_line(block.get("Title")) or UNTITLED,
                 when=happening.when,
                 text=_plain(text_of(block.get("Description"))),
-                place=_line(block.get("LocationName")),
-                url=_address(entity.get("Link")) if isinstance(entity, dict) else "",
+                place=on_one_line(block.get("LocationName")),
+                url=address_of(entity.get("Link")) if isinstance(entity, dict) else "",
             ),
             writable=writable and not associated and not happening.slot,
             kind=_kind(block) if associated else "Event",
@@ -653,142 +648,7 @@ def _hundreds(units: Sequence[str]) -> Iterator[Sequence[str]]:
     return (units[at : at + UNITS_PER_CALL] for at in range(0, len(units), UNITS_PER_CALL))
 
 
-def html_of(text: str) -> str:
-    """Plain text as HTML that shows it unchanged: breaks, blanks, and links on lines of their own."""
-    lines = (re.sub(r"^ |(?<= ) ", "&nbsp;", _html_line(line)) for line in text.split("\n"))
-    return f"<p>{'<br>'.join(lines)}</p>" if text else ""
-
-
-def _html_line(line: str) -> str:
-    shown = html.escape(line)
-    return f'<a href="{shown}">{shown}</a>' if re.fullmatch(r"https?://\S+", line) else shown
-
-
-def text_of(markup: Any) -> str:
-    """HTML as plain text; a link that shows other words is told in brackets behind them. Linear in time."""
-    reader = _Reader()
-    for closing, tag, rest, text in _MARKS.findall(_uncommented(markup) if isinstance(markup, str) else ""):
-        if tag:
-            reader.pass_tag(tag.lower(), rest, closes=bool(closing))
-        else:
-            reader.show(text)
-    return reader.text.replace("\N{NO-BREAK SPACE}", " ")
-
-
-_MARKS = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*+)([^<>]*+)>|<[!?/][^<>]*+>|([^<]++|<)")
-"""A tag (its slash, name and the rest), another mark, or text. No part looks beyond the next `<`."""
-_BLOCK = re.compile("p|div|[uo]l|li|table|tr|h[1-6r]|blockquote|pre|section")
-_UNSEEN = frozenset(("script", "style", "head", "title", "template"))
-_HREF = re.compile(r"""(?i)\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"']+))""")
-_ABSURD_NUMBER = re.compile(r"&#[xX]?[0-9a-fA-F]{9,};?")
-
-
-def _uncommented(markup: str) -> str:
-    head, *parts = markup.split("<!--")
-    return head + "".join(part.partition("-->")[2] for part in parts)
-
-
-def _unescaped(text: str) -> str:
-    return html.unescape(_ABSURD_NUMBER.sub("\N{REPLACEMENT CHARACTER}", text))
-
-
-class _Reader:
-    """Collects what a browser would show. (The standard library's parser takes minutes for some broken markup.)"""
-
-    def __init__(self) -> None:
-        self._shown: list[str] = []
-        self._breaks = 0
-        self._hidden = 0
-        self._links: list[tuple[str, int]] = []
-
-    @property
-    def text(self) -> str:
-        return "".join(self._shown)
-
-    def pass_tag(self, tag: str, rest: str, *, closes: bool) -> None:
-        if _BLOCK.fullmatch(tag):
-            self._breaks = max(self._breaks, 2 if tag in ("p", "ul", "ol") else 1)
-        if tag in _UNSEEN:
-            self._hidden = max(0, self._hidden + (-1 if closes else 1))
-        elif tag == "br":
-            self._append("\n")
-        elif tag == "li" and not closes:
-            self._append("- ")
-        elif tag == "a":
-            self._pass_link(rest, closes=closes)
-
-    def _pass_link(self, rest: str, *, closes: bool) -> None:
-        if not closes:
-            href = _HREF.search(rest)
-            address = _unescaped(href[1] or href[2] or href[3] or "") if href else ""
-            self._links.append((_address(address), len(self._shown)))
-        elif self._links:
-            address, start = self._links.pop()
-            if address and "".join(self._shown[start:]).strip() != address:
-                self._append(f" ({address})")
-
-    def show(self, text: str) -> None:
-        """Text between tags; blanks and breaks in it count as one blank."""
-        text = re.sub(r"[ \t\r\n\f]+", " ", _unescaped(text))
-        if self._breaks or not self._shown or self._shown[-1][-1] in "\n ":
-            text = text.removeprefix(" ")
-        if text:
-            self._append(text)
-
-    def _append(self, text: str) -> None:
-        if self._hidden:
-            return
-        if self._shown and self._breaks:
-            self._shown.append("\n" * self._breaks)
-        self._breaks = 0
-        self._shown.append(text)
-
-
-def _address(text: Any) -> str:
-    return text if isinstance(text, str) and re.fullmatch(r"https?://\S+", text) else ""
-
-
 def _plain(text: Any) -> str:
-    """Lines without trailing blanks, tabs, control characters and lone surrogates."""
-    if not isinstance(text, str):
-        return ""
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\N{NO-BREAK SPACE}", " ").expandtabs(4)
-    kept = "".join(c for c in text if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs"))
-    return "\n".join(line.rstrip() for line in kept.split("\n")).strip()
-
-
-def _line(text: Any) -> str:
-    return " ".join(_plain(text).split())
-
-
-def _with_link(text: str, url: str) -> str:
-    """The text with its link below it; there is no field for one."""
-    return text if not url or url in text.split() else f"{text}\n\n{url}".strip()
-
-
-def _cut(text: str, limit: int) -> str:
-    """At most so many UTF-16 letters; a longer text ends in an ellipsis after a whole character as people see it."""
-    if _letters(text) <= limit:
-        return text
-    end = min(limit, len(text) - 1)
-    while end and (_letters(text[:end]) > limit - 1 or _joins(text, end)):
-        end -= 1
-    return f"{text[:end].rstrip()}…"
-
-
-def _letters(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
-
-
-def _joins(text: str, border: int) -> bool:
-    """Whether the characters on both sides of a border make one: accents, joined emoji, skin tones, flags."""
-    before, after = text[border - 1], text[border]
-    if unicodedata.combining(after) or after in "\u200d\ufe0f\u20e3" or before == "\u200d":
-        return True
-    if "\U0001f3fb" <= after <= "\U0001f3ff":
-        return True
-    flags = len(text[:border]) - len(text[:border].rstrip(_FLAG_LETTERS))
-    return after in _FLAG_LETTERS and flags % 2 == 1
-
-
-_FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+    """Clean text as HTML keeps it: lines without trailing blanks, and no tabs."""
+    spaced = text.replace("\N{NO-BREAK SPACE}", " ").expandtabs(4) if isinstance(text, str) else ""
+    return "\n".join(line.rstrip() for line in cleaned(spaced).split("\n"))

@@ -30,7 +30,6 @@ import smtplib
 import socket
 import ssl
 import threading
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -43,7 +42,7 @@ from enum import StrEnum
 from itertools import pairwise
 from types import TracebackType
 from typing import Annotated, Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -52,14 +51,15 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 
 from bridges.contract import Drop, Order, Put, SinkRules, Tools
 from bridges.errors import BridgeError, Denied, Gone, KeyTaken, Rejected, Transient
+from bridges.markup import line_of
 from bridges.model import AllDay, CalendarRef, Event, Kind, RemoteRef, Status, SyncKey, Timed, When, instant
+from bridges.text import cleaned, on_one_line, titled
 
 DAY = timedelta(days=1)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 PRODID = "-//calbridge//iMIP//EN"
 SUBJECT = 150
-UNTITLED = "(untitled)"
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -311,16 +311,13 @@ class ImipBridge:
 
     def fit(self, event: Event) -> Event:
         """One line of title, place, link and each category; whole seconds of UTC, or days; no status `cancelled`."""
-        title = _line(event.title) or UNTITLED
-        if event.status is Status.CANCELLED:
-            title = f"{_line(self._settings.cancelled_prefix)} {title}".strip()
         return Event(
-            title=title,
+            title=titled(event, self._settings.cancelled_prefix),
             when=_fit_when(event.when),
-            text=_plain(event.text),
-            place=_line(event.place),
-            categories=tuple(filter(None, map(_line, event.categories))),
-            url=_NO_URL.sub(lambda found: quote(found[0]), _line(event.url)),
+            text=cleaned(event.text),
+            place=on_one_line(event.place),
+            categories=tuple(filter(None, map(on_one_line, event.categories))),
+            url=_NO_URL.sub(lambda found: quote(found[0]), on_one_line(event.url)),
             status=Status.CONFIRMED if event.status is Status.CANCELLED else event.status,
         )
 
@@ -863,16 +860,9 @@ def _page(parts: Iterable[Sequence[str]]) -> str:
     """The same text as HTML; everything in it is escaped, and web addresses that stand alone become links."""
     shown = []
     for first, *others in parts:
-        lines = [f"<strong>{html.escape(first)}</strong>", *map(_paragraph, others)]
+        lines = [f"<strong>{html.escape(first)}</strong>", *(line_of(other).replace("\n", "<br>") for other in others)]
         shown.append(f"<p>{'<br>'.join(lines)}</p>")
     return f"<!DOCTYPE html><html><body>{''.join(shown)}</body></html>"
-
-
-def _paragraph(text: str) -> str:
-    escaped = html.escape(text)
-    if urlsplit(text).scheme in ("http", "https") and not text.split()[1:]:
-        return f'<a href="{escaped}">{escaped}</a>'
-    return escaped.replace("\n", "<br>")
 
 
 def _shown(when: When, zone: ZoneInfo) -> str:
@@ -916,14 +906,4 @@ def _moment(text: str) -> datetime | date:
 def _said(answer: bytes | str) -> str:
     """The server's own words, on one line."""
     text = answer.decode("utf-8", "replace") if isinstance(answer, bytes) else answer
-    return _line(text)[:300].rstrip(".")
-
-
-def _plain(text: str) -> str:
-    """Text with plain line ends and without control characters or lone surrogates."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs")).strip()
-
-
-def _line(text: str) -> str:
-    return " ".join(_plain(text).split())
+    return on_one_line(text)[:300].rstrip(".")

@@ -31,22 +31,19 @@ setting or the tolerant reading that it sits behind:
 
 from __future__ import annotations
 
-import html
 import re
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock
 from enum import StrEnum
-from html.parser import HTMLParser
 from itertools import islice
 from typing import Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import nh3
 from lxml import etree
 from lxml.builder import ElementMaker
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -54,6 +51,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from bridges.contract import Drop, Order, SinkRules, Tools
 from bridges.errors import BridgeError, Denied, Gone, KeyTaken, Rejected, Transient
 from bridges.http import Limits
+from bridges.markup import paragraphs_of, text_of
 from bridges.model import (
     AllDay,
     Calendar,
@@ -62,7 +60,6 @@ from bridges.model import (
     Found,
     Kind,
     RemoteRef,
-    Status,
     SyncKey,
     Timed,
     When,
@@ -70,6 +67,7 @@ from bridges.model import (
     instant,
 )
 from bridges.soap import Account, Element, Pace, ServerFault, SoapService, below, first, local, parse, value
+from bridges.text import UNTITLED, cut, folded, titled, unsaid
 
 TEMPURI = "http://tempuri.org/"
 ENTITIES = "http://schemas.datacontract.org/2004/07/Itslearning.Integration.ContentImport.Services.Entities"
@@ -80,9 +78,7 @@ ARRAYS = "http://schemas.microsoft.com/2003/10/Serialization/Arrays"
 MESSAGES = "urn:message-schema"
 
 TITLE = 80
-UNTITLED = "(untitled)"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-SAFE_TAGS = {"p", "br", "b", "strong", "i", "em", "u", "ul", "ol", "li", "a"}
 STAMP_LIFETIME = timedelta(minutes=5)
 
 _T = ElementMaker(namespace=TEMPURI, nsmap={"t": TEMPURI})
@@ -370,11 +366,8 @@ class ItslearningBridge:
         Blanks become single and empty lines too. An event without length gets `deadline_minutes`. A cancelled one
         says so in its title.
         """
-        title = _line(event.title) or UNTITLED
-        prefix = _line(self._settings.cancelled_prefix)
-        if event.status is Status.CANCELLED and prefix and not title.startswith(prefix):
-            title = f"{prefix} {title}"
-        return Event(title=_cut(title, TITLE), when=self._fit_when(event.when), text=self._fit_text(event))
+        title = titled(replace(event, title=_line(event.title)), self._settings.cancelled_prefix)
+        return Event(cut(title, TITLE, after_word=True), self._fit_when(event.when), self._fit_text(event))
 
     def create(self, calendar: CalendarRef, key: SyncKey, event: Event) -> RemoteRef:
         """Write a new event under its key. KeyTaken if the key was ever used, for a living event or a deleted one."""
@@ -447,16 +440,14 @@ class ItslearningBridge:
             raise Rejected("The time lies outside of the years that a calendar can hold.") from None
 
     def _fit_text(self, event: Event) -> str:
-        text, url = _plain(event.text), _line(event.url)
-        categories = ", ".join(filter(None, map(_line, event.categories)))
+        text = _as_shown(event.text)
         lines = (
             (self._settings.place_label, _line(event.place)),
-            (self._settings.link_label, "" if url in text.split() else url),
-            (self._settings.categories_label, categories),
+            (self._settings.link_label, _line(unsaid(event.url, text))),
+            (self._settings.categories_label, ", ".join(filter(None, map(_line, event.categories)))),
         )
-        tail = "\n".join(_line(f"{label}: {said}" if label else said) for label, said in lines if said)
-        room = max(1, self._settings.text_letters - _letters(tail) - 2)
-        return _cut(f"{_cut(text, room)}\n\n{tail}".strip() if tail else text, self._settings.text_letters)
+        labelled = [_line(f"{label}: {said}" if label else said) for label, said in lines if said]
+        return folded(text, labelled, self._settings.text_letters)
 
     # What becomes of a batch
 
@@ -613,7 +604,7 @@ class ItslearningBridge:
             _M.EndDateTime(_wire(when.end)),
             _M.Title(event.title),
             *([_M.TitleReadOnlyInUi("true")] if self._settings.lock_titles else []),
-            _M.Description(_to_html(event.text, links=self._settings.links)),
+            _M.Description(paragraphs_of(event.text, links=self._settings.links)),
             _M.SyncKeyRef(handle),
             _M(*_reference(owner)),
             *course,
@@ -756,7 +747,7 @@ def _read_event(element: Element) -> Event:
     return Event(
         title=_line(value(element, "Title")) or UNTITLED,
         when=Timed(start, max(start, end or start)),
-        text=_to_text(value(element, "Description")),
+        text=_as_shown(text_of(value(element, "Description"))),
     )
 
 
@@ -805,103 +796,16 @@ def _moment(text: str) -> datetime | None:
         return None
 
 
-def _plain(text: str) -> str:
+def _as_shown(text: str) -> str:
     """Text as a browser shows it: single blanks, at most one empty line, no letters that XML forbids."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     joined = "\n".join(" ".join("".join(filter(_sendable, line)).split()) for line in lines)
     return re.sub(r"\n{3,}", "\n\n", joined).strip()
 
 
+def _line(text: str) -> str:
+    return " ".join(_as_shown(text).split())
+
+
 def _sendable(letter: str) -> bool:
     return letter.isspace() or (letter not in "\ufffe\uffff" and unicodedata.category(letter) not in ("Cc", "Cs"))
-
-
-def _line(text: str) -> str:
-    return " ".join(_plain(text).split())
-
-
-_ADDRESS = re.compile(r"(https?://[^\s<>\"']*[^\s<>\"'.,;:!?()\[\]])")
-
-
-def _to_html(text: str, *, links: bool) -> str:
-    """Plain text as paragraphs and lines; nh3 has the last word on what leaves."""
-
-    def line(text: str) -> str:
-        pieces = [html.escape(piece, quote=False) for piece in _ADDRESS.split(text)]
-        if links:
-            pieces[1::2] = [f'<a href="{address}">{address}</a>' for address in pieces[1::2]]
-        return "".join(pieces)
-
-    paragraphs = (map(line, each.split("\n")) for each in text.split("\n\n") if each)
-    return _clean("".join(f"<p>{'<br>'.join(lines)}</p>" for lines in paragraphs))
-
-
-def _clean(markup: str) -> str:
-    return nh3.clean(
-        markup,
-        tags=SAFE_TAGS,
-        attributes={"a": {"href"}},
-        url_schemes={"http", "https", "mailto"},
-        link_rel=None,
-    )
-
-
-def _to_text(markup: str) -> str:
-    """The plain text of a description: the inverse of _to_html, and fair to what people wrote with the editor."""
-    reader = _Reader()
-    reader.feed(_clean(markup))
-    reader.close()
-    return _plain("".join(reader.pieces))
-
-
-class _Reader(HTMLParser):
-    """Collects the text of clean HTML; a link whose address is not its text is followed by the address."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-        self._link: tuple[str, int] | None = None
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "a":
-            self._link = dict(attrs).get("href") or "", len(self.pieces)
-        self.pieces.append({"p": "\n\n", "br": "\n", "ul": "\n", "ol": "\n", "li": "\n- "}.get(tag, ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a" and self._link:
-            href, start = self._link
-            if href not in "".join(self.pieces[start:]):
-                self.pieces.append(f" ({href})")
-        self.pieces.append({"p": "\n\n", "ul": "\n\n", "ol": "\n\n"}.get(tag, ""))
-
-    def handle_data(self, data: str) -> None:
-        self.pieces.append(re.sub(r"\s+", " ", data))
-
-
-def _letters(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
-
-
-def _cut(text: str, limit: int) -> str:
-    """At most so many UTF-16 letters; a longer text ends in an ellipsis, after a word if one ends near there."""
-    if _letters(text) <= limit:
-        return text
-    end = len(text.encode("utf-16-le")[: 2 * (limit - 1)].decode("utf-16-le", "ignore"))
-    while end and _joins(text, end):
-        end -= 1
-    word = text.rfind(" ", 0, end + 1)
-    return f"{text[: word if word > end * 2 // 3 else end].rstrip()}…"
-
-
-_FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
-
-
-def _joins(text: str, border: int) -> bool:
-    """Whether the characters on both sides of a border make one: accents, joined emoji, skin tones, flags."""
-    before, after = text[border - 1], text[border]
-    if unicodedata.category(after)[0] == "M" or "\u200d" in (before, after):
-        return True
-    if "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":
-        return True
-    flags = border - len(text[:border].rstrip(_FLAG_LETTERS))
-    return after in _FLAG_LETTERS and flags % 2 == 1

@@ -26,7 +26,6 @@ import hashlib
 import json
 import logging
 import threading
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,6 +41,7 @@ from bridges.contract import Tools
 from bridges.errors import BridgeError, Denied, Gone, Rejected, Transient
 from bridges.http import Limits, LmsHttp
 from bridges.model import Calendar, CalendarRef, Event, Found, Kind, RemoteRef, Status, Timed, Window, instant
+from bridges.text import UNTITLED, cleaned, on_one_line
 
 if TYPE_CHECKING:
     import requests
@@ -67,7 +67,6 @@ READ = frozenset(
     for name in names
 )
 
-UNTITLED = "(untitled)"
 RESTS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
 """How long a site is left alone after its first, second … failure."""
 
@@ -275,7 +274,7 @@ class LearningSpaceBridge:
         self._failure: BridgeError | None = None
         self._failures = 0
         self._resting_until = tools.now()
-        self._seen: set[str] = {_line(room) for room in settings.rooms}
+        self._seen: set[str] = {on_one_line(room) for room in settings.rooms}
 
     def __repr__(self) -> str:
         return f"LearningSpaceBridge({self._name!r}, {self._settings.site!r})"
@@ -534,25 +533,25 @@ def _read_booking(item: Mapping[str, Any], settings: LearningSpaceSettings) -> B
     end, assumed = _end(item, start, settings)
     rooms = _room_names(_first(item, ROOMS))
     event = Event(
-        title=_line(_text(_first(item, TITLE))) or UNTITLED,
+        title=on_one_line(_text(_first(item, TITLE))) or UNTITLED,
         when=Timed(start, end),
-        text=_plain(_text(_first(item, NOTE))),
+        text=cleaned(_text(_first(item, NOTE))),
         place=", ".join(rooms),
-        status=STATES.get(_line(_text(_first(item, STATUS))).lower(), Status.CONFIRMED),
+        status=STATES.get(on_one_line(_text(_first(item, STATUS))).lower(), Status.CONFIRMED),
     )
     extra = {
         "rooms": "\n".join(rooms),
-        "colour": _line(_text(_first(item, COLOUR))),
+        "colour": on_one_line(_text(_first(item, COLOUR))),
         "series": "yes" if any(item.get(name) for name in SERIES) else "",
         "end_assumed": "yes" if assumed else "",
         "raw": _raw(item),
     }
     found = Found(
-        ref=_ref(_line(_text(_first(item, ID))), event, rooms),
+        ref=_ref(on_one_line(_text(_first(item, ID))), event, rooms),
         event=event,
         writable=False,
         modified=_changed(item, zone),
-        kind=_line(_text(_first(item, TYPE))),
+        kind=on_one_line(_text(_first(item, TYPE))),
         extra={name: value for name, value in extra.items() if value},
     )
     return Booking(found, rooms)
@@ -602,7 +601,7 @@ def _end(item: Mapping[str, Any], start: datetime, settings: LearningSpaceSettin
 def _room_names(value: Any) -> tuple[str, ...]:
     """From a list of objects or names, or from a single one; each name once, in the document's order."""
     rooms = value if isinstance(value, list) else [value]
-    names = (_line(_text(room.get("name") if isinstance(room, dict) else room)) for room in rooms)
+    names = (on_one_line(_text(room.get("name") if isinstance(room, dict) else room)) for room in rooms)
     return tuple(dict.fromkeys(name for name in names if name))
 
 
@@ -624,13 +623,3 @@ def _ref(id: str, event: Event, rooms: Iterable[str]) -> RemoteRef:
 def _raw(item: Mapping[str, Any]) -> str:
     unknown = {name: value for name, value in item.items() if name not in READ}
     return json.dumps(unknown, ensure_ascii=True, sort_keys=True) if unknown else ""
-
-
-def _plain(text: str) -> str:
-    """Text with plain line ends and without control characters or lone surrogates."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs")).strip()
-
-
-def _line(text: str) -> str:
-    return " ".join(_plain(text).split())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -17,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bridges.brightspace import BrightspaceBridge, BrightspaceSettings, html_of, text_of
+from bridges.brightspace import BrightspaceBridge, BrightspaceSettings
 from bridges.contract import Directory, PlainMeter, PlainVault, Tools
 from bridges.errors import Denied, Gone, Rejected, Transient
+from bridges.markup import html_of
 from bridges.model import AllDay, CalendarRef, Event, Kind, RemoteRef, Status, Timed, Window, instant
 from bridges.valence import Grant, Recurrence, Version, signature, signature_base
 from tests.bridges.contract import AROUND, DAY, HOUR, MONDAY, SPECIMEN, Put, SinkContract, at, generated, key, values
@@ -811,77 +811,6 @@ class TestWriting:
     )
     def test_titles_are_cut_between_characters(self, bridge: BrightspaceBridge, title: str, fitted: str) -> None:
         assert bridge.fit(Event(title, at(0).when)).title == fitted
-
-
-class TestText:
-    """Plain text in, HTML there, the same plain text back."""
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "",
-            "one",
-            "a & b < c > d \"e\" 'f' &nbsp; &#10; &copy=1",
-            "one\ntwo\n\n\nfive",
-            "one  two   three\n  indented",
-            "see\nhttps://example.edu/?a=1&copy=2\nthere",
-            "a\u2028b\u3000c 👩‍🔬",
-        ],
-    )
-    def test_text_comes_back(self, text: str) -> None:
-        assert text_of(html_of(text)) == text
-
-    def test_links_can_be_clicked(self) -> None:
-        assert html_of("https://x.example/?a&b") == (
-            '<p><a href="https://x.example/?a&amp;b">https://x.example/?a&amp;b</a></p>'
-        )
-
-    @pytest.mark.parametrize(
-        ("markup", "text"),
-        [
-            ("<p>Hall B</p>", "Hall B"),
-            ("<p>one\n  line</p>\n<p>two<br/>three</p>", "one line\n\ntwo\nthree"),
-            ("<ul><li>a</li><li>b <b>c</b></li></ul>", "- a\n- b c"),
-            (
-                '<a href="https://x.example/1">here</a> &amp; <a href="/d2l/2">there</a>',
-                "here (https://x.example/1) & there",
-            ),
-            ("<script>alert(1)</script><style>p{}</style>seen", "seen"),
-            ("plain, no markup", "plain, no markup"),
-            ("1 < 2 <3", "1 < 2 <3"),
-            ("a<!--[if mso]><xml>no</xml><![endif]-->b<!-- <p> -->c<!doctype html>", "abc"),
-            ("<A HREF='https://x.example/?a&amp;b'>x</A><BR>y", "x (https://x.example/?a&b)\ny"),
-            ("&#65;&#x42;&#" + "9" * 5000 + ";", "AB\ufffd"),
-            (None, ""),
-            (7, ""),
-        ],
-    )
-    def test_markup_is_read_as_a_browser_shows_it(self, markup: Any, text: str) -> None:
-        assert text_of(markup) == text
-
-    @pytest.mark.parametrize(
-        "piece",
-        [
-            "<",
-            "<a ",
-            "<a href='",
-            "<a href=\"' ",
-            "<!--",
-            "<!",
-            "</",
-            "&",
-            "&#",
-            "<p>",
-            "<a href=http://x>",
-            "<script>",
-            " ",
-            "x",
-        ],
-    )
-    def test_no_markup_takes_long(self, piece: str) -> None:
-        begun = time.process_time()
-        text_of(html_of(text_of(piece * (50_000 // len(piece)))))
-        assert time.process_time() - begun < 0.5
 
 
 def put_once(bridge: BrightspaceBridge, event: Event) -> None:
