@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -185,14 +185,26 @@ def feed() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def feed_list(as_json: bool) -> None:
     """Every feed, its calendar and its state."""
+    from app.feeds.serve import HEAVY
+
     with told():
-        for one in parts().feeds.list():
+        feeds = parts().feeds
+        for one in feeds.list():
+            size = feeds.size(one)
+            calendars = [str(calendar) for calendar in one.calendars]
             if as_json:
-                facts = {"slug": one.slug, "title": one.title, "calendar": str(one.calendar)}
-                click.echo(json.dumps({**facts, "public": one.public, "enabled": one.enabled}, ensure_ascii=False))
+                facts = {"slug": one.slug, "title": one.title, "calendar": calendars[0], "calendars": calendars}
+                more = {"public": one.public, "enabled": one.enabled, "policies": one.policies.to_json(), "bytes": size}
+                click.echo(json.dumps({**facts, **more}, ensure_ascii=False))
             else:
                 state = f"{'public' if one.public else 'secret'}, {'on' if one.enabled else 'off'}"
-                click.echo(f"{one.slug}\t{one.calendar}\t{state}\t{one.title}")
+                click.echo(f"{one.slug}\t{' '.join(calendars)}\t{state}\t{one.title}")
+            if size >= HEAVY:
+                click.echo(
+                    f"calbridge: '{one.slug}' has {size / 1e6:.1f} MB, and Google loses events of feeds above 1 MB: "
+                    f"show fewer days, as in 'feed set {one.slug} ahead=90'",
+                    err=True,
+                )
 
 
 @feed.command("add")
@@ -251,6 +263,65 @@ def feed_rotate(slug: str) -> None:
     with told():
         joined = parts()
         _say_links(joined, slug, joined.feeds.rotate(slug))
+
+
+@feed.group("token")
+def feed_token() -> None:
+    """A feed's secret addresses: one for each reader or device."""
+
+
+@feed_token.command("add")
+@click.argument("slug")
+@click.option("--name", required=True, help="Whose it is, such as 'phone'.")
+@click.option("--until", help="The last day on which it opens the feed (default: no end).")
+def feed_token_add(slug: str, name: str, until: str | None) -> None:
+    """Make one more secret address for the feed SLUG; it is shown only now."""
+    with told():
+        joined = parts()
+        zone = joined.config.zone
+        last = _bound(until, zone) if until else None
+        if last is not None and not isinstance(last, datetime):
+            last = datetime.combine(last + timedelta(days=1), time(), zone)
+        _say_links(joined, slug, joined.feeds.add_token(slug, name, last))
+
+
+@feed_token.command("list")
+@click.argument("slug")
+def feed_token_list(slug: str) -> None:
+    """The feed's tokens: name, until when, who used it last and when that one will have seen a change made now."""
+    from app.feeds.clients import rhythm_of
+
+    with told():
+        joined = parts()
+        for one in joined.feeds.tokens(slug):
+            until = f"until {one.until.astimezone(joined.config.zone):%Y-%m-%d %H:%M}" if one.until else "no end"
+            used = (
+                f"{one.client}, {one.used_at.astimezone(joined.config.zone):%Y-%m-%d %H:%M}"
+                if one.used_at
+                else "never used"
+            )
+            rhythm = rhythm_of(one.client)
+            if one.used_at and rhythm:
+                used += f", looks again by about {(one.used_at + rhythm).astimezone(joined.config.zone):%Y-%m-%d %H:%M}"
+            click.echo(f"{one.name}\t{until}\t{used}")
+
+
+@feed_token.command("revoke")
+@click.argument("slug")
+@click.argument("name")
+def feed_token_revoke(slug: str, name: str) -> None:
+    """Kill the feed's token called NAME; the others go on."""
+    with told():
+        if not parts().feeds.revoke(slug, name):
+            raise ValueError(f"'{slug}' has no token called '{name}'")
+
+
+@feed_token.command("revoke-all")
+@click.argument("slug")
+def feed_token_revoke_all(slug: str) -> None:
+    """Kill all of the feed's tokens."""
+    with told():
+        click.echo(f"{parts().feeds.revoke(slug)} revoked")
 
 
 @feed.command("enable")

@@ -55,6 +55,20 @@ class Feed:
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """What may be told of a feed's address: whose it is, since and until when, and who used it last; all but itself.
+
+    `used_at` is true to ten minutes; `client` is the family of the program that used it then.
+    """
+
+    name: str
+    created_at: datetime
+    until: datetime | None
+    used_at: datetime | None
+    client: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """What we know of an event's content: its hash, since when it was seen, how often it changed before."""
 

@@ -22,6 +22,7 @@ from app.feeds.feed import (
     Outcome,
     Snapshot,
     State,
+    Token,
     Unknown,
     joined,
     next_check,
@@ -42,6 +43,7 @@ PATIENCE, STEP = 300, 0.1
 """How often, and after how many seconds, a request without any copy looks whether somebody else's reading has come."""
 LARGEST = 1_000_000
 """Bytes of an ICS body above which Google loses events: texts are cut then, to fewer and fewer LETTERS, if it helps."""
+HEAVY = 800_000
 LETTERS = (None, 500, 100, 0)
 PATIENCE_TOLD = 30
 """Seconds after which to ask again, where even that did not help."""
@@ -132,6 +134,20 @@ class Feeds:
         self.changes += 1
         return token
 
+    def add_token(self, slug: str, name: str, until: datetime | None = None) -> str:
+        """One more token of the feed, told this once. ValueError where that cannot be, Unknown if there is no feed."""
+        return register.add_token(self._engine, slug, name, until, self._now())
+
+    def tokens(self, slug: str) -> Sequence[Token]:
+        """The feed's tokens that are not revoked, oldest first. Unknown if there is no feed."""
+        return register.tokens(self._engine, slug)
+
+    def revoke(self, slug: str, name: str | None = None) -> int:
+        """Kill the token of that name, or all of them: how many there were. Unknown if there is no feed."""
+        killed = register.revoke(self._engine, slug, name, self._now())
+        self.changes += 1
+        return killed
+
     def enable(self, slug: str) -> None:
         """Publish the feed (again). Unknown if there is none."""
         register.switch(self._engine, slug, True)
@@ -151,6 +167,10 @@ class Feeds:
         """The calendars that the feed joins, a person's as its LMS's directory says."""
         return self._people.joined(feed.calendars, ask=True) or []
 
+    def size(self, feed: Feed) -> int:
+        """Bytes of the feed's ICS form, 0 if it is not kept: HEAVY ones come near to what Google takes."""
+        return self._shelf.size(feed.id, Form.ICS)
+
     def due(self) -> Sequence[CalendarRef]:
         """The calendars of enabled feeds that should be read now."""
         calendars = sorted({calendar for feed in self.list() if feed.enabled for calendar in self.calendars(feed)})
@@ -163,9 +183,9 @@ class Feeds:
             self._shelf.book(calendar, self._now())
             self.changes += 1
 
-    def snapshot_for_token(self, token: str, slug: str, form: Form) -> Snapshot:
-        """The feed that the token opens. Unknown, Disabled, NotReady."""
-        return self._snapshot(register.opened_by(self._engine, token, slug), form)
+    def snapshot_for_token(self, token: str, slug: str, form: Form, user_agent: str | None = None) -> Snapshot:
+        """The feed that the token opens; who looks is noted. Unknown, Disabled, NotReady."""
+        return self._snapshot(self._opened(token, slug, user_agent), form)
 
     def snapshot_for_public(self, slug: str, form: Form) -> Snapshot:
         """The public feed of that name. Unknown, Disabled, NotReady."""
@@ -175,13 +195,13 @@ class Feeds:
         """The feed that answers at LearningSpace's own addresses. Unknown, NotReady."""
         return self._snapshot(register.of_learningspace(self._engine), form)
 
-    def at_hand(self, token: str | None, slug: str, form: Form) -> Snapshot | None:
+    def at_hand(self, token: str | None, slug: str, form: Form, user_agent: str | None = None) -> Snapshot | None:
         """The feed that the token opens (None: the public one), if its body is kept and its calendar is not due.
 
         Costs no reading and no building, and refuses nobody: None leaves the request to the snapshots above.
         """
         try:
-            feed = self._opened(token, slug)
+            feed = self._opened(token, slug, user_agent)
         except (Unknown, Disabled):
             return None
         calendars = self._people.joined(feed.calendars, ask=False)
@@ -192,10 +212,10 @@ class Feeds:
         body = self._kept(feed, form, state)
         return self._shown(feed, form, state, body) if body else None
 
-    def _opened(self, token: str | None, slug: str) -> Feed:
+    def _opened(self, token: str | None, slug: str, user_agent: str | None) -> Feed:
         if token is None:
             return register.open_to_all(self._engine, slug)
-        return register.opened_by(self._engine, token, slug)
+        return register.opened_by(self._engine, token, slug, self._now(), user_agent)
 
     def compressed(self, snapshot: Snapshot) -> bytes:
         """The snapshot's body with gzip, the same bytes each time."""
@@ -289,7 +309,7 @@ class Feeds:
         fits = form is not Form.ICS or len(full) <= LARGEST
         body = full if fits else next((cut for cut, _ in bodies if len(cut) <= LARGEST), full)
         same = state.hash if state.hash and kept == read else "overtaken"
-        return self._shelf.put(feed.id, form, body, self._basis(feed, same, state.window), self._now())
+        return self._shelf.put(feed.id, form, body, self._basis(feed, same, state.window), self._now(), len(read) == 1)
 
     def _assembled(
         self, feed: Feed, form: Form, window: Window, read: Mapping[CalendarRef, str], longest: int | None

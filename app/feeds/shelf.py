@@ -16,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cachetools import LRUCache
-from sqlalchemy import Connection, Engine, Row, insert, select, update
+from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.feeds.build import Drawer, Press, draw, pack, reading_hash, settled, shown, version_of
@@ -137,15 +137,27 @@ class Shelf:
                 return Body(known, row.etag, row.changed_at, row.basis)
             columns = (table.body, table.etag, table.changed_at, table.basis)
             body = Body(*connection.execute(select(*columns).where(_body_of(feed_id, form))).one())
+        if not body.body:
+            return None
         self._remember(body.etag, body.body)
         return body
 
-    def put(self, feed_id: int, form: Form, body: bytes, basis: str, now: datetime) -> Body:
-        """Keep a body that was built; its time of change moves only if its bytes did. Unknown if the feed is gone."""
+    def size(self, feed_id: int, form: Form) -> int:
+        """Bytes of the body in the store."""
+        with self.engine.connect() as connection:
+            length = select(func.length(tables.feed_body.c.body)).where(_body_of(feed_id, form))
+            return connection.execute(length).scalar() or 0
+
+    def put(self, feed_id: int, form: Form, body: bytes, basis: str, now: datetime, whole: bool = True) -> Body:
+        """Keep a body that was built; its time of change moves only if its bytes did. Unknown if the feed is gone.
+
+        What is not `whole` leaves only its validators in the store, that it may grow with calendars and not with
+        their readers: it is joined again from the readings.
+        """
         etag = sha256(body).hexdigest()
         try:
             with writing(self.engine) as connection:
-                changed_at = _put(connection, feed_id, form, Body(body, etag, now, basis))
+                changed_at = _put(connection, feed_id, form, Body(body if whole else b"", etag, now, basis))
         except IntegrityError:  # another process was the first to put one, or the feed has just been removed
             known = self.body(feed_id, form)
             if known is None:

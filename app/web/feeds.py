@@ -25,7 +25,8 @@ bp = Blueprint("feeds", __name__)
 def by_token(token: str, slug: str, form: str) -> Response:
     """A feed for whoever knows its address; an Authorization header that a client adds by itself is not looked at."""
     try:
-        return _sent(_feeds().snapshot_for_token(token, slug, Form(form)))
+        agent = request.headers.get("User-Agent", "")
+        return _sent(_feeds().snapshot_for_token(token, slug, Form(form), agent))
     except (Unknown, Disabled, NotReady) as error:
         return _refused(error, Form(form))
 

@@ -148,21 +148,22 @@ class Lane:
         method = environ["REQUEST_METHOD"]
         found = None
         if method in ("GET", "HEAD") and not environ.get("QUERY_STRING"):
-            found = self._found(environ["PATH_INFO"], gzip_is_better(environ.get("HTTP_ACCEPT_ENCODING", "")))
+            zipped = gzip_is_better(environ.get("HTTP_ACCEPT_ENCODING", ""))
+            found = self._found(environ["PATH_INFO"], zipped, environ.get("HTTP_USER_AGENT", ""))
         if found is None:
             return self._app(environ, start_response)
         answer = found.to(environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_IF_MODIFIED_SINCE"))
         start_response(answer.status, answer.headers)
         return [answer.body] if method == "GET" else [b""]
 
-    def _found(self, path: str, zipped: bool) -> Ready | None:
+    def _found(self, path: str, zipped: bool, user_agent: str) -> Ready | None:
         changes = self._feeds.changes
         with self._lock:
             known = self._known.get((path, zipped))
         if known and known[0] == changes and timedelta(0) <= self._now() - known[1].snapshot.at < SECOND:
             return known[1]
         asked = PATH.fullmatch(path)
-        snapshot = asked and self._feeds.at_hand(asked[1], asked[2], Form(asked[3]))
+        snapshot = asked and self._feeds.at_hand(asked[1], asked[2], Form(asked[3]), user_agent)
         if not snapshot:
             return None
         found = ready(snapshot, self._feeds.compressed(snapshot) if zipped else snapshot.body, zipped)
