@@ -171,9 +171,28 @@ def calendars(lms: str | None) -> None:
     """List the calendars that the connections see (or that of one LMS)."""
     with told():
         joined = parts()
-        for name in [lms] if lms else sorted(joined.config.connections):
-            for calendar in joined.calendars(name):
-                click.echo(f"{calendar.ref}\t{'writable' if calendar.writable else 'read-only'}\t{calendar.name}")
+        if lms:
+            _say_calendars(joined, lms)
+            return
+        failed = [name for name in sorted(joined.config.connections) if not _tried_calendars(joined, name)]
+        sys.exit(1 if failed else 0)
+
+
+def _tried_calendars(joined: Parts, lms: str) -> bool:
+    """One connection that is away, or that lists nothing, does not hide the others."""
+    from bridges.errors import BridgeError
+
+    try:
+        _say_calendars(joined, lms)
+    except BridgeError as error:
+        click.echo(f"{lms}: {error}", err=True)
+        return False
+    return True
+
+
+def _say_calendars(joined: Parts, lms: str) -> None:
+    for calendar in joined.calendars(lms):
+        click.echo(f"{calendar.ref}\t{'writable' if calendar.writable else 'read-only'}\t{calendar.name}")
 
 
 @main.group()
@@ -222,11 +241,9 @@ def feed_list(as_json: bool) -> None:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What is shown, as in 'feed set'.")
 def feed_add(slug: str, calendars: tuple[str, ...], title: str | None, public: bool, settings: tuple[str, ...]) -> None:
     """Publish calendars as the feed SLUG."""
-    from bridges.model import CalendarRef
-
     with told():
         joined = parts()
-        refs = [CalendarRef.parse(calendar) for calendar in calendars]
+        refs = [joined.named(calendar) for calendar in calendars]
         for ref in refs:
             joined.source(ref.lms)
         added, token = joined.feeds.add(slug, title or slug, *refs, public=public, settings=settings)
@@ -412,14 +429,13 @@ def import_file(
     from app.imports.rules import Rules, rename
     from app.imports.run import Mode
     from app.imports.window import window_of
-    from bridges.model import CalendarRef
 
     with told():
         joined = parts()
         window = window_of(since, until, joined.now(), joined.config.zone, joined.config.imports.ahead_days)
         outcome = joined.imports.run(
             file.read(),
-            CalendarRef.parse(calendar),
+            joined.named(calendar),
             window,
             source=source,
             mode=Mode(mode),
@@ -452,11 +468,10 @@ def undo(run: int, dry_run: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def purge(calendar: str, source: str, dry_run: bool, as_json: bool) -> None:
     """Take away all that one import ever wrote into a calendar, past events too, and nothing else."""
-    from bridges.model import CalendarRef
-
     with told():
-        ref = CalendarRef.parse(calendar)
-        outcome = parts().imports.purge(ref, source, dry_run=dry_run, progress=None if as_json else _Bar())
+        joined = parts()
+        ref = joined.named(calendar)
+        outcome = joined.imports.purge(ref, source, dry_run=dry_run, progress=None if as_json else _Bar())
     _tell(outcome, as_json)
 
 
@@ -553,13 +568,12 @@ def subscription_add(
     from app.imports.fetch import Credential
     from app.imports.run import Mode
     from app.imports.subscriptions import Wish
-    from bridges.model import CalendarRef
 
     with told():
         if user and header:
             raise ValueError("a subscription signs in by --user or by --header, not by both")
         joined = parts()
-        into = CalendarRef.parse(calendar)
+        into = joined.named(calendar)
         joined.sink(into.lms).check_target(into)
         config = joined.config
         pause = timedelta(minutes=every or config.fetch.every_minutes)

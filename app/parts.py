@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from threading import Lock
 from typing import Any, Protocol, runtime_checkable
@@ -28,9 +29,10 @@ from app.refresh import Refreshes
 from app.store.engine import open_engine
 from app.store.migrate import NewerStore, migrate
 from app.store.quota import StoreMeter
+from app.store.refs import known_refs
 from app.store.vault import StoreVault, key_for
 from bridges import open_bridge
-from bridges.contract import Sink, Source, Tools
+from bridges.contract import Aliases, Keyed, Sink, Source, Tools
 from bridges.errors import Denied
 from bridges.model import Calendar, CalendarRef, Horizon
 
@@ -117,8 +119,21 @@ class Parts:
                 connection = self.config.connections[lms]
                 meter = StoreMeter(self.engine, lms, self.now)
                 tools = Tools(self.now, requests.Session, meter, self.config.store.url, self.vault)
-                self._bridges[lms] = open_bridge(connection.bridge, lms, connection.settings, tools)
+                bridge = open_bridge(connection.bridge, lms, connection.settings, tools)
+                if isinstance(bridge, Keyed):
+                    bridge.known_keys = partial(known_refs, self.engine)
+                self._bridges[lms] = bridge
             return self._bridges[lms]
+
+    def named(self, text: str) -> CalendarRef:
+        """The calendar that a person named, under the one name that stands for all its names.
+
+        ValueError says how calendars are written; Denied where the configuration has no such LMS; else as
+        bridges.errors, since some names have to be looked up.
+        """
+        calendar = CalendarRef.parse(text.strip())
+        bridge = self.bridge(calendar.lms)
+        return bridge.canonical(calendar) if isinstance(bridge, Aliases) else calendar
 
     def source(self, lms: str) -> Source:
         """The connection, to read from. Denied where it cannot be read."""
@@ -199,8 +214,3 @@ def _publish_demo(parts: Parts) -> None:
 def slug_of(name: str) -> str:
     """A name as a part of an address: letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] or "calendar"
-
-
-def calendar_ref(text: str) -> CalendarRef:
-    """The calendar that a person named. ValueError says how calendars are written."""
-    return CalendarRef.parse(text.strip())

@@ -120,6 +120,21 @@ class Directory(Protocol):
         """The calendars that this person (in the LMS's own spelling of people) may see now. Gone for nobody known."""
 
 
+@runtime_checkable
+class Keyed(Protocol):
+    """A Source that can only read what it is asked for by name: whoever holds the ledger sets `known_keys`."""
+
+    known_keys: Callable[[CalendarRef, Window], Iterable[RemoteRef]] | None
+
+
+@runtime_checkable
+class Aliases(Protocol):
+    """An LMS whose calendars go by several names."""
+
+    def canonical(self, calendar: CalendarRef) -> CalendarRef:
+        """The one name that stands for all of them; equal for equal calendars. Gone for a calendar that is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quota:
     """What an LMS account has left. `resets_at` is aware, None if unknown."""

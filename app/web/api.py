@@ -65,7 +65,7 @@ def undo(run: int) -> Response:
 @bp.post("/imports/purge")
 def purge() -> Response:
     """Take away all that the import `source` ever wrote into `calendar`; `?dry_run=true` answers the plan alone."""
-    calendar, source = uploads.target(request.values)
+    calendar, source = uploads.target(request.values, access.parts())
     dry_run = uploads.flag(request.values, "dry_run")
     return _outcome(access.parts().imports.purge(calendar, source, dry_run=dry_run))
 

@@ -43,7 +43,7 @@ def from_request(request: Request, parts: Parts) -> Upload:
     """
     fields = request.values
     try:
-        calendar, source = target(fields)
+        calendar, source = target(fields, parts)
         return Upload(
             data=_data(request),
             calendar=calendar,
@@ -68,10 +68,10 @@ def from_request(request: Request, parts: Parts) -> Upload:
         raise BadUpload(str(error)) from error
 
 
-def target(fields: Mapping[str, str]) -> tuple[CalendarRef, str]:
-    """The calendar and the import's name that were sent. BadUpload where they are none."""
+def target(fields: Mapping[str, str], parts: Parts) -> tuple[CalendarRef, str]:
+    """The calendar and the import's name that were sent. BadUpload where they are none; else as bridges.errors."""
     try:
-        return CalendarRef.parse(fields.get("calendar", "").strip()), _source(fields.get("source", ""))
+        return parts.named(fields.get("calendar", "")), _source(fields.get("source", ""))
     except ValueError as error:
         raise BadUpload(str(error)) from error
 
