@@ -20,7 +20,7 @@ _USUAL_PORT = {"https": 443, "http": 80}
 
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
+_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
 
 _UNICAST_6 = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -103,7 +103,7 @@ class Fences:
         for address in addresses:
             if not is_public(address):
                 raise Refused(f"{host} lies in a closed network: only public addresses are fetched {_UNLESS}.")
-            if address in self.own_hosts:
+            if str(_unwrapped(ip_address(address))) in self.own_hosts:
                 raise Refused(f"{host} is this server itself {_UNLESS}.")
 
     def trusts(self, host: str, port: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,9 @@ from importlib import metadata
 from urllib.parse import urljoin
 
 import requests
+from urllib3.exceptions import DecodeError, IncompleteRead
 from urllib3.exceptions import HTTPError as TransportError
+from urllib3.exceptions import TimeoutError as TimeoutFault
 
 from app.imports.addresses import Fences, FetchError, Refused, Target
 from app.imports.dial import Dial, DialAdapter, Resolver, system_resolver
@@ -299,32 +302,30 @@ class _Visit:
             raise FetchError(f"{host} {_fault(error)}.") from None
 
 
-def _fault(error: Exception) -> str:
+_FAULTS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((requests.exceptions.SSLError, ssl.SSLError), "shows no certificate that we can trust"),
+    ((IncompleteRead,), "broke off before its answer was whole"),
+    ((requests.Timeout, TimeoutError, TimeoutFault), "fell silent"),
+    ((DecodeError,), "sends an answer that cannot be unpacked"),
+    ((ConnectionRefusedError,), "does not take calls at this port"),
+)
+
+
+def _fault(error: BaseException) -> str:
     """What broke, by the kinds of error that requests and urllib3 wrap into one another."""
-    kinds = {type(each).__name__ for each in _chain(error)}
-    for names, words in _FAULTS:
-        if names & kinds:
+    wrapped = list(_unwrapped(error, 4))
+    for kinds, words in _FAULTS:
+        if any(isinstance(each, kinds) for each in wrapped):
             return words
     return "could not be reached, or broke off"
 
 
-_FAULTS: tuple[tuple[set[str], str], ...] = (
-    ({"SSLError", "SSLCertVerificationError", "CertificateError"}, "shows no certificate that we can trust"),
-    ({"ConnectTimeout", "ConnectTimeoutError"}, "does not take our call in time"),
-    ({"ReadTimeout", "ReadTimeoutError", "TimeoutError"}, "fell silent"),
-    ({"IncompleteRead"}, "broke off before its answer was whole"),
-    ({"DecodeError", "ContentDecodingError"}, "sends an answer that cannot be unpacked"),
-    ({"ConnectionRefusedError"}, "does not take calls at this port"),
-)
-
-
-def _chain(error: object) -> Iterator[Exception]:
-    """The error and those that it carries, a few levels deep."""
-    level = [error]
-    for _ in range(4):
-        level = [each for each in level if isinstance(each, Exception)]
-        yield from (each for each in level if isinstance(each, Exception))
-        level = [inner for each in level if isinstance(each, Exception) for inner in (*each.args, each.__cause__)]
+def _unwrapped(error: BaseException, depth: int) -> Iterator[BaseException]:
+    """The error and those that it carries."""
+    yield error
+    for inner in (*error.args, error.__cause__):
+        if depth and isinstance(inner, BaseException):
+            yield from _unwrapped(inner, depth - 1)
 
 
 def _said(host: str, status: int) -> str:

@@ -127,8 +127,9 @@ class Subscriptions:
     def run(self, id: int, *, approved: bool = False, unless_early: bool = False) -> Visit:
         """Fetch it now, and import what changed. Whatever goes wrong is told in the visit and kept in the history.
 
-        `approved` is a person's yes to a plan that is held: the body is imported whole, even if nothing changed. With
-        `unless_early` one that is not due (any more) is BUSY: somebody else has just been there. NoSubscription.
+        `approved` is a person's yes to the plan that is held, and to no other: a body that changed since is judged
+        anew. With `unless_early` one that is not due (any more) is BUSY: somebody else has just been there.
+        NoSubscription if there is none.
         """
         self.get(id)
         try:
@@ -168,6 +169,7 @@ class Subscriptions:
             return known, Visit(What.UNCHANGED, self._now())
         if settled and got.hash == known.hash:
             return replace(known, validators=got.validators), Visit(What.UNCHANGED, self._now())
+        approved = approved and got.hash == known.hash
         reckless = not approved and self._is_reckless(wish, got, window)
         if reckless and waits and known.is_same(got.hash, window.end):
             return known, Visit(What.UNCHANGED, self._now())

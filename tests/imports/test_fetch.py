@@ -132,6 +132,9 @@ def test_what_we_say_of_ourselves(web: Web) -> None:
         (answer(200, LECTURE, "Transfer-Encoding: chunked", length=-1), "broke"),
         (answer(200, b"nonsense", "Content-Encoding: gzip"), "cannot be unpacked"),
         (answer(200, gzip.compress(LECTURE)[:-20], "Content-Encoding: gzip"), "cut short"),
+        (answer(200, LECTURE, "Content-Length: 5", length=6), "broke off"),
+        (answer(200, LECTURE, *(f"X-{number}: y" for number in range(200))), "broke off"),
+        (answer(200, LECTURE, "X-Long: " + "y" * 100_000), "broke off"),
         (answer(401), "wants a sign-in"),
         (answer(403), "still shared"),
         (answer(429), "too often"),
@@ -369,6 +372,8 @@ def test_a_drip_is_cut_off_at_the_deadline(web: Web, reply: Reply) -> None:
 def test_a_silence_is_cut_off(web: Web) -> None:
     assert "fell silent" in said(web, silent, settings(read=0.2))
     assert "within 0.2 seconds" in said(web, silent, settings(total=0.2))
+    with pytest.raises(FetchError, match=r"within 0\.2 seconds"):
+        fetch(web.url("/", scheme="https"), settings(total=0.2))  # the server never takes up TLS
 
 
 def test_the_deadline_holds_for_redirects_together(web: Web) -> None:

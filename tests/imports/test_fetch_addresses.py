@@ -9,6 +9,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+import requests
+import urllib3
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.imports import addresses, fetch
 from app.imports.addresses import Fences, is_public
@@ -178,6 +182,8 @@ def test_we_and_the_lms_are_no_sources_unless_allowed() -> None:
             closed.target(url)
     with pytest.raises(Refused, match="this server itself"):
         closed.check_answers("other.example", 443, ["8.8.8.8", PUBLIC])
+    with pytest.raises(Refused, match="this server itself"):
+        closed.check_answers("other.example", 443, [f"::ffff:{PUBLIC}"])
     opened = replace(closed, allow_hosts=frozenset({"learn.example.edu"}))
     assert opened.target("https://learn.example.edu/").host == "learn.example.edu"
 
@@ -234,6 +240,42 @@ def test_each_hop_is_looked_up_and_checked_anew(web: Web, bird: Canary) -> None:
     names = Names({HOST: [["127.0.0.1"]], "evil.example": [["127.0.0.1"]]})
     assert check_address("https://cal.example.edu/", FetchSettings(), Names({"cal.example.edu": [[PUBLIC]]}))
     assert "closed network" in refused(web.url("/1"), names, HOST)
+
+
+_PIECES = [
+    "http://",
+    "https:",
+    "//",
+    "@",
+    "#",
+    "?",
+    "\\",
+    "[",
+    "]",
+    "%",
+    ".",
+    ":",
+    "80",
+    "127.0.0.1",
+    "::1",
+    "localhost",
+]
+_PIECES += ["a.example", "①", "。", "ｌ", "ß", "\u200d", "\ud800", "\n", " ", "0x7f", "%2e", "xn--", ";", "&", "é"]
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=8).map("".join))
+def test_whatever_is_written_is_refused_or_means_one_host_to_everyone(text: str) -> None:
+    """The host that passes the fences is the one that is dialled: there are no two ways to read what comes out."""
+    for url in (text, f"http://{text}"):
+        try:
+            target = fences().target(url)
+        except Refused:
+            continue
+        prepared = requests.Request("GET", target.url).prepare()
+        dialled = urllib3.util.parse_url(str(prepared.url))
+        assert (dialled.host or "").strip("[]") == target.host
+        assert (dialled.port or 80 if target.scheme == "http" else dialled.port or 443) == target.port
+        assert dialled.auth is None
 
 
 def _expressions() -> Iterator[re.Pattern[str] | re.Pattern[bytes]]:

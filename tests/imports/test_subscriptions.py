@@ -230,6 +230,15 @@ def test_a_held_plan_runs_at_a_persons_yes(office: Office, bridge: LocalBridge) 
     assert office.state(id).standing is Standing.FINE
 
 
+def test_a_yes_is_to_the_body_that_is_held(office: Office, bridge: LocalBridge) -> None:
+    office.serves(answer(200, TWENTY), answer(200, file(*range(5))), answer(200, file()))
+    id = office.add()
+    office.visit(id)
+    assert office.visit(id).what is What.HELD
+    assert office.visit(id, approved=True).what is What.HELD
+    assert len(standing(bridge)) == 20
+
+
 def test_a_plan_that_was_approved_elsewhere_is_noticed(office: Office, bridge: LocalBridge) -> None:
     office.serves(answer(200, TWENTY), answer(200, file(*range(5))))
     id = office.add()
