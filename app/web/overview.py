@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.feeds.feed import Feed, State
+from app.feeds.serve import HEAVY
 from app.parts import Parts
 from app.web.links import links_of
 from bridges.errors import BridgeError
@@ -35,7 +36,14 @@ def cards(parts: Parts, base: str, *, with_secret: bool) -> Sequence[Card]:
 
 def _card(parts: Parts, feed: Feed, state: State | None, base: str) -> Card:
     read_at = state.read_at.astimezone(parts.config.zone) if state and state.read_at else None
-    return Card(feed, links_of(feed, base), read_at, state.problem if state else "")
+    problem = state.problem if state else ""
+    return Card(feed, links_of(feed, base), read_at, problem or _heavy(parts.feeds.size(feed)))
+
+
+def _heavy(size: int) -> str:
+    if size < HEAVY:
+        return ""
+    return f"This feed has {size / 1e6:.1f} MB, and Google loses events of feeds above 1 MB: show fewer days."
 
 
 def targets(parts: Parts) -> Sequence[Calendar]:
