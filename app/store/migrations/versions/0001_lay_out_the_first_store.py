@@ -146,4 +146,3 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("feed_token", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_feed_token_feed_id"), ["feed_id"], unique=False)
-
