@@ -266,6 +266,7 @@ def feed_set(slug: str, settings: tuple[str, ...]) -> None:
     alarm           minutes before the start, or none
     colour          a colour's name, such as teal
     learningspace   on: answer at /w/api/v2/public_calendar.ics and .json, too, in LearningSpace's shape
+    cors            on: scripts of any web page may read it
     """
     with told():
         for key, value in parts().feeds.set(slug, settings).to_json().items():

@@ -136,7 +136,7 @@ class Press:
     @classmethod
     def of(cls, form: Form, feed: Feed, window: Window, zone: ZoneInfo, longest: int | None = None) -> Self:
         """The press for a feed; what makes no difference to a piece is left out, so that feeds share them."""
-        shared = replace(feed.policies, back=None, ahead=None, colour="", learningspace=False)
+        shared = replace(feed.policies, back=None, ahead=None, colour="", learningspace=False, cors=False)
         first, last = window.start.astimezone(zone), window.end.astimezone(zone)
         return cls(form, shared, zone, first.year, last.year, longest)
 

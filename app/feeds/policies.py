@@ -61,7 +61,7 @@ class Policies:
 
     `back` and `ahead` are days, None for as many as are read; `alarm` is minutes before the start; `rename` holds
     `pattern=>new title`, of which the first that fits counts. With `learningspace` it answers at LearningSpace's own
-    addresses, too.
+    addresses, too; with `cors` the scripts of any page may read it.
     """
 
     cancelled: Cancelled = Cancelled.OMIT
@@ -75,6 +75,7 @@ class Policies:
     alarm: int | None = None
     colour: str = ""
     learningspace: bool = False
+    cors: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Only what is not as usual, so that a policy added later changes nothing that is kept."""
@@ -229,4 +230,5 @@ _READ: Mapping[str, Callable[[str], object]] = {
     "alarm": _minutes,
     "colour": _colour,
     "learningspace": _switch,
+    "cors": _switch,
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 VERSION = 1
 PATH = "/schema/feed-v1.json"
+PART_PATH, ROOMS_PATH, NEXT_PATH, NOW_PATH = (f"/schema/{name}-v1.json" for name in ("part", "rooms", "next", "now"))
 
 _MOMENT = {"type": "string", "format": "date-time"}
 
@@ -71,3 +72,50 @@ SCHEMA: dict[str, Any] = {
         "events": {"type": "array", "description": "by start, then uid", "items": _EVENT},
     },
 }
+
+FIELDS = tuple(_EVENT["properties"])
+
+PART: dict[str, Any] = SCHEMA | {
+    "title": "A part of a calbridge feed",
+    "description": "A feed asked with from, to, order, offset, limit or fields.",
+    "required": [*SCHEMA["required"], "total"],
+    "properties": {
+        **SCHEMA["properties"],
+        "events": {"type": "array", "items": _EVENT | {"required": []}},
+        "total": {"type": "integer", "minimum": 0, "description": "events over all pages"},
+        "next_offset": {"type": "integer", "minimum": 1, "description": "where the next page begins, if there is one"},
+    },
+}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": [*properties], "additionalProperties": False, "properties": properties}
+
+
+def _answer(title: str, **properties: Any) -> dict[str, Any]:
+    return {"$schema": SCHEMA["$schema"], "title": title, **_object(**properties)}
+
+
+_TEXT, _YES = {"type": "string"}, {"type": "boolean"}
+_BOOKING = _object(title=_TEXT, start=_MOMENT, end=_MOMENT, rooms={"type": "array", "items": _TEXT}, running=_YES)
+_MAYBE = {"anyOf": [_BOOKING, {"type": "null"}]}
+
+ROOMS = _answer(
+    "Events for each room on a day",
+    date=_TEXT,
+    timezone=_TEXT,
+    generated=_MOMENT,
+    rooms={"type": "array", "items": _object(room=_TEXT, count={"type": "integer", "minimum": 0})},
+)
+NEXT = _answer("The next events of a title", query=_TEXT, next={"type": "array", "items": _BOOKING})
+NOW = _answer(
+    "A room now",
+    room=_TEXT,
+    now=_MAYBE,
+    next=_MAYBE,
+    free=_YES,
+    free_until={"anyOf": [_MOMENT, {"type": "null"}]},
+)
+
+SCHEMAS = {PATH: SCHEMA, PART_PATH: PART, ROOMS_PATH: ROOMS, NEXT_PATH: NEXT, NOW_PATH: NOW}
+"""Every schema that is served, by its path."""

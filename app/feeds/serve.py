@@ -70,7 +70,7 @@ class Feeds:
         self._engine = engine
         self._open_source = open_source
         self._now = now
-        self._zone = zone
+        self.zone = zone
         self._horizon = horizon
         self._every = every
         self._shelf = Shelf(engine, zone)
@@ -161,7 +161,7 @@ class Feeds:
     def state(self, feed: Feed) -> State | None:
         """How the feed's calendars stand: last reading, next check, problem; None if nobody ever tried to read one."""
         states = {calendar: self._shelf.state(calendar) for calendar in self.calendars(feed)}
-        return joined(states, feed.policies, self._zone)
+        return joined(states, feed.policies, self.zone)
 
     def calendars(self, feed: Feed) -> Sequence[CalendarRef]:
         """The calendars that the feed joins, a person's as its LMS's directory says."""
@@ -206,7 +206,7 @@ class Feeds:
             return None
         calendars = self._people.joined(feed.calendars, ask=False)
         states = {calendar: self._shelf.state(calendar) for calendar in calendars or ()}
-        state = joined(states, feed.policies, self._zone)
+        state = joined(states, feed.policies, self.zone)
         if state is None or state.read_at is None or any(map(self._is_due, states.values())):
             return None
         body = self._kept(feed, form, state)
@@ -250,7 +250,7 @@ class Feeds:
     def _read(self, calendar: CalendarRef) -> Outcome:
         now = self._now()
         self._shelf.book(calendar, next_check(now, self._every))
-        window = self._horizon.at(now.astimezone(self._zone))
+        window = self._horizon.at(now.astimezone(self.zone))
         try:
             found = self._open_source(calendar.lms).read(calendar, window)
         except BridgeError as error:
@@ -274,7 +274,7 @@ class Feeds:
 
     def _snapshot(self, feed: Feed, form: Form) -> Snapshot:
         states = {calendar: self._brought_up(calendar) for calendar in self.calendars(feed)}
-        state = joined(states, feed.policies, self._zone)
+        state = joined(states, feed.policies, self.zone)
         if state is None or state.read_at is None:
             raise _not_ready(feed, state, self._now())
         body = self._kept(feed, form, state) or self._built(feed, form, state, states)
@@ -315,11 +315,11 @@ class Feeds:
         self, feed: Feed, form: Form, window: Window, read: Mapping[CalendarRef, str], longest: int | None
     ) -> tuple[bytes, Mapping[CalendarRef, str]]:
         """The body with texts of that many letters at most, and the readings that it came to be made of."""
-        press = Press.of(form, feed, window, self._zone, longest)
+        press = Press.of(form, feed, window, self.zone, longest)
         drawers = {calendar: self._shelf.drawer(calendar, hash, press) for calendar, hash in read.items()}
         pieces = _merged(feed, window, [*drawers.values()])
         kept = {calendar: drawer.hash for calendar, drawer in drawers.items()}
-        return assemble(form, feed, window, self._zone, self._every, pieces), kept
+        return assemble(form, feed, window, self.zone, self._every, pieces), kept
 
     def _kept(self, feed: Feed, form: Form, state: State) -> Body | None:
         """The body on the shelf, if it shows the last reading as the feed is now."""
@@ -329,7 +329,7 @@ class Feeds:
         return None
 
     def _basis(self, feed: Feed, reading: str, window: Window) -> str:
-        return basis(feed, reading, window, self._zone, self._every)
+        return basis(feed, reading, window, self.zone, self._every)
 
 
 def _merged(feed: Feed, window: Window, drawers: Sequence[Drawer]) -> Iterable[Piece]:

@@ -76,11 +76,11 @@ class Ready:
         return self.full
 
 
-def ready(snapshot: Snapshot, body: bytes, zipped: bool) -> Ready:
+def ready(snapshot: Snapshot, body: bytes, zipped: bool, fresh: int = FRESH_SECONDS) -> Ready:
     """200 with the body, and 304 with the validators that the 200 has (RFC 9110 section 15.4.5)."""
     tag = f'"{snapshot.etag}{"-gzip" if zipped else ""}"'
     kind, ending = _TYPES[snapshot.form]
-    shared = [*ALWAYS.items(), *_headers(snapshot, tag).items()]
+    shared = [*ALWAYS.items(), *_headers(snapshot, tag, fresh).items()]
     full = [
         *shared,
         ("Content-Type", kind),
@@ -91,15 +91,17 @@ def ready(snapshot: Snapshot, body: bytes, zipped: bool) -> Ready:
     return Ready(snapshot, tag, Answer("200 OK", full, body), Answer(_NO_NEWS, shared, b""))
 
 
-def _headers(snapshot: Snapshot, tag: str) -> dict[str, str]:
+def _headers(snapshot: Snapshot, tag: str, fresh: int) -> dict[str, str]:
     scope = "public" if snapshot.feed.public else "private"
     headers = {
         "ETag": tag,
         "Last-Modified": http_date(snapshot.changed_at),
-        "Cache-Control": f"{scope}, max-age={FRESH_SECONDS}",
+        "Cache-Control": f"{scope}, max-age={fresh}",
         "Vary": "Accept-Encoding",
         "X-Calbridge-Read": f"{snapshot.read_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
+    if snapshot.feed.policies.cors:
+        headers |= {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag, X-Calbridge-Read"}
     if snapshot.stale:
         age = str(int(snapshot.age.total_seconds()))
         headers |= {"Age": age, "X-Calbridge-Stale": age}

@@ -116,6 +116,9 @@ def lesson(title: str = "Algebra", start: datetime = MONDAY, length: timedelta =
 
 def complaints(value: Any, schema: dict[str, Any], path: str = "$") -> list[str]:
     """What a JSON value lacks to fit the part of JSON Schema that our schemas use; a new keyword has to be added."""
+    if "anyOf" in schema:
+        tried = [complaints(value, one, path) for one in schema["anyOf"]]
+        return [] if [] in tried else tried[0]
     known = {
         "type",
         "enum",
@@ -129,6 +132,7 @@ def complaints(value: Any, schema: dict[str, Any], path: str = "$") -> list[str]
     }
     assert set(schema) <= known | {"$schema", "title", "description", "format"}, path
     types: dict[str, type] = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
+    types["null"] = type(None)
     if not isinstance(value, types[schema["type"]]) or (isinstance(value, bool) and schema["type"] != "boolean"):
         return [f"{path} is no {schema['type']}"]
     found = []

@@ -1,0 +1,191 @@
+"""What displays and scripts ask a feed: a part of it, rooms by day, the next events of a title, a room now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.feeds.schema import NEXT, NOW, PART, ROOMS, SCHEMAS
+from app.feeds.serve import Feeds
+from bridges.model import AllDay, Event, Found, RemoteRef
+from tests.feeds.world import COURSE, HOUR, MONDAY, World, complaints, lesson, new_world
+from tests.web.test_feeds import app_of
+
+DAY = timedelta(days=1)
+SIM, EXAM = "Sim 1 (Sim Room)", "Exam 2 (Exam Room)"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    world = new_world(tmp_path)
+    for ref, event, rooms in [
+        ("a", lesson("OSCE Year 3", MONDAY - HOUR, 2 * HOUR), [SIM, EXAM]),
+        ("b", lesson("Airway workshop", MONDAY + 2 * HOUR), [SIM]),
+        ("c", lesson("osce-prep", MONDAY + DAY), [EXAM]),
+        ("d", lesson("Oscendale", MONDAY + 2 * DAY), []),
+        ("e", Event("Open day", AllDay(date(2026, 3, 11), date(2026, 3, 12))), []),
+    ]:
+        found = Found(RemoteRef(ref), event, extra={"rooms": "\n".join(rooms)})
+        world.school.courses["math"][found.ref] = found
+    yield world
+    world.engine.dispose()
+
+
+@pytest.fixture
+def feeds(world: World) -> Feeds:
+    feeds = world.feeds()
+    feeds.add("sim", "Sim centre", COURSE, public=True)
+    return feeds
+
+
+@pytest.fixture
+def client(feeds: Feeds) -> FlaskClient:
+    return app_of(feeds).test_client()
+
+
+def asked(client: FlaskClient, path: str, schema: dict[str, Any]) -> Any:
+    answer = client.get(f"/public/{path}")
+    assert (answer.status_code, answer.mimetype) == (200, "application/json"), answer.text
+    assert client.get(f"/public/{path}", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    told = json.loads(answer.data)
+    assert complaints(told, schema) == []
+    return told
+
+
+@pytest.mark.parametrize(
+    ("query", "titles"),
+    [
+        ("from=2026-03-10", ["osce-prep", "Open day", "Oscendale"]),
+        ("to=2026-03-10", ["OSCE Year 3", "Airway workshop"]),
+        ("from=2026-03-11&to=2026-03-12", ["Open day", "Oscendale"]),
+        ("from=2026-03-09T10:00:00Z&to=2026-03-09T13:00:00%2B01:00", ["Airway workshop"]),
+        ("from=2026-03-12", []),
+        ("order=-start&limit=2", ["Oscendale", "Open day"]),
+        ("limit=2&offset=2", ["osce-prep", "Open day"]),
+        ("offset=9", []),
+    ],
+)
+def test_a_part_is_what_was_asked_for(client: FlaskClient, query: str, titles: list[str]) -> None:
+    told = asked(client, f"sim.json?{query}", PART)
+    assert [event["title"] for event in told["events"]] == titles
+
+
+def test_pages_lead_on_to_the_end(client: FlaskClient) -> None:
+    titles, offset = [], 0
+    while offset is not None:
+        page = asked(client, f"sim.json?limit=2&fields=title&offset={offset}", PART)
+        assert page["total"] == 5
+        titles += [event["title"] for event in page["events"]]
+        offset = page.get("next_offset")
+    assert titles == ["OSCE Year 3", "Airway workshop", "osce-prep", "Open day", "Oscendale"]
+
+
+def test_fields_are_those_wanted(client: FlaskClient) -> None:
+    told = asked(client, "sim.json?fields=start,title&limit=1", PART)
+    assert told["events"] == [{"title": "OSCE Year 3", "start": "2026-03-09T09:00:00+01:00"}]
+
+
+def test_a_query_of_something_else_is_the_whole_feed(client: FlaskClient) -> None:
+    assert client.get("/public/sim.json?x=1").data == client.get("/public/sim.json").data
+    assert client.get("/public/sim.ics?from=2026-03-12").data == client.get("/public/sim.ics").data
+
+
+def test_rooms_are_counted_by_day(client: FlaskClient) -> None:
+    told = asked(client, "sim/rooms.json", ROOMS)
+    assert told == {
+        "date": "2026-03-09",
+        "timezone": "Europe/Berlin",
+        "rooms": [{"room": EXAM, "count": 1}, {"room": SIM, "count": 2}],
+        "generated": "2026-03-09T09:00:00Z",
+    }
+    other = asked(client, "sim/rooms.json?date=2026-03-10&room=Debrief", ROOMS)
+    assert [(one["room"], one["count"]) for one in other["rooms"]] == [("Debrief", 0), (EXAM, 1), (SIM, 0)]
+
+
+@pytest.mark.parametrize(
+    ("query", "titles"),
+    [
+        ("title=osce", ["OSCE Year 3"]),
+        ("title=OSCE&count=9", ["OSCE Year 3", "osce-prep"]),
+        ("title=osce%20year&count=9", ["OSCE Year 3"]),
+        ("title=osce&match=starts&count=9", ["OSCE Year 3", "osce-prep", "Oscendale"]),
+        ("title=oscendale&match=equals", ["Oscendale"]),
+        ("title=osce&match=equals", []),
+    ],
+)
+def test_the_next_events_of_a_title(client: FlaskClient, query: str, titles: list[str]) -> None:
+    told = asked(client, f"sim/next.json?{query}", NEXT)
+    assert [one["title"] for one in told["next"]] == titles
+
+
+def test_an_event_that_runs_is_marked_and_one_that_is_over_is_gone(client: FlaskClient, world: World) -> None:
+    (running,) = asked(client, "sim/next.json?title=OSCE", NEXT)["next"]
+    assert running == {
+        "title": "OSCE Year 3",
+        "start": "2026-03-09T08:00:00Z",
+        "end": "2026-03-09T10:00:00Z",
+        "rooms": [SIM, EXAM],
+        "running": True,
+    }
+    world.clock.forward(HOUR)
+    (coming,) = asked(client, "sim/next.json?title=OSCE", NEXT)["next"]
+    assert (coming["title"], coming["running"]) == ("osce-prep", False)
+
+
+def test_a_room_now_by_either_of_its_names(client: FlaskClient, world: World) -> None:
+    busy = asked(client, "sim/now.json?room=sim%201", NOW)
+    assert (busy["now"]["title"], busy["next"]["title"], busy["free"]) == ("OSCE Year 3", "Airway workshop", False)
+    world.clock.forward(HOUR)
+    free = asked(client, "sim/now.json?room=Sim 1 (Sim Room)", NOW)
+    assert (free["now"], free["free"], free["free_until"]) == (None, True, "2026-03-09T11:00:00Z")
+    assert asked(client, "sim/now.json?room=Nowhere", NOW)["free_until"] is None
+
+
+def test_a_secret_feed_answers_at_its_own_address(client: FlaskClient, feeds: Feeds) -> None:
+    _, token = feeds.add("mine", "Mine", COURSE, public=False, settings=["privacy=busy-only"])
+    answer = client.get(f"/feeds/{token}/mine/next.json?title=busy")
+    assert (answer.status_code, json.loads(answer.data)["next"][0]["rooms"]) == (200, [])
+    assert answer.headers["Cache-Control"] == "private, max-age=60"
+    assert client.get("/public/mine/next.json?title=busy").status_code == 404
+    assert client.get(f"/feeds/{'A' * 43}/mine/next.json?title=busy").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("sim.json?from=soon", "from: 'soon' is no date"),
+        ("sim.json?limit=0", "limit: '0' is no whole number"),
+        ("sim.json?limit=99999999999", "limit:"),
+        ("sim.json?offset=-1", "offset:"),
+        ("sim.json?order=title", "neither start nor -start"),
+        ("sim.json?fields=title,size", "there is no 'size'"),
+        ("sim/rooms.json?date=monday", "no date"),
+        ("sim/next.json", "?title=OSCE"),
+        ("sim/next.json?title=x&match=like", "word, equals, starts"),
+        ("sim/next.json?title=x&count=x", "count:"),
+        ("sim/now.json", "which room"),
+    ],
+)
+def test_a_question_that_is_wrong_says_what_is_wrong(client: FlaskClient, path: str, said: str) -> None:
+    answer = client.get(f"/public/{path}")
+    assert (answer.status_code, answer.mimetype) == (400, "application/problem+json")
+    assert said in json.loads(answer.data)["detail"]
+
+
+def test_every_schema_is_served_and_no_other(client: FlaskClient) -> None:
+    for path, schema in SCHEMAS.items():
+        assert json.loads(client.get(path).data) == schema
+    assert client.get("/schema/none.json").status_code == 404
+
+
+def test_scripts_of_other_pages_read_it_where_that_is_wanted(client: FlaskClient, feeds: Feeds) -> None:
+    assert "Access-Control-Allow-Origin" not in client.get("/public/sim.json").headers
+    feeds.set("sim", ["cors=on"])
+    assert client.get("/public/sim.json").headers["Access-Control-Allow-Origin"] == "*"
+    assert client.get("/public/sim/rooms.json").headers["Access-Control-Allow-Origin"] == "*"
