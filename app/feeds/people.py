@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import sleep
 
 from sqlalchemy import Engine, insert, select, update
 
-from app.feeds.feed import next_check
+from app.feeds.feed import State, next_check
 from app.ics.render import one_line
 from app.store import tables
 from app.store.engine import writing
@@ -19,6 +20,8 @@ from bridges.model import CalendarRef, Kind
 
 EVERY = timedelta(days=1)
 TURN = timedelta(minutes=2)
+PATIENCE, STEP = 300, 0.1
+"""How often, and after how many seconds, to look whether another's answer has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,29 @@ class People:
             if kept is None or kept.next_check <= self.now() or anew:
                 if not ask:
                     return None
-                kept = self._asked(calendar) or kept
-            found += [calendar] if kept is None or kept.calendars is None else kept.calendars
+                kept = self._asked(calendar, kept)
+            found += kept.calendars or () if kept else ()
         return list(dict.fromkeys(found))
+
+    def known(self) -> Callable[[Iterable[CalendarRef]], Sequence[CalendarRef]]:
+        """What `joined` comes to by what is kept, however old, for any number of feeds at the cost of one look.
+
+        A person nobody asked for yet has no calendars: there is nothing to read before somebody looks.
+        """
+        table = tables.enrolment.c
+        with self.engine.connect() as connection:
+            kept = {
+                row.person: row.calendars or () for row in connection.execute(select(table.person, table.calendars))
+            }
+
+        def of(named: Iterable[CalendarRef]) -> Sequence[CalendarRef]:
+            found: list[CalendarRef] = []
+            for calendar in named:
+                person = calendar.kind is Kind.PERSON
+                found += map(CalendarRef.parse, kept.get(str(calendar), ())) if person else [calendar]
+            return list(dict.fromkeys(found))
+
+        return of
 
     def enrolment(self, person: CalendarRef) -> Enrolment | None:
         """What is known of the person; None if nobody ever asked."""
@@ -67,17 +90,34 @@ class People:
         calendars = None if row.calendars is None else tuple(map(CalendarRef.parse, row.calendars))
         return Enrolment(calendars, row.next_check, row.failures, row.problem)
 
-    def _asked(self, person: CalendarRef) -> Enrolment | None:
-        """What the directory says now; what it said last if it is away or being asked already."""
-        try:
-            with lease(self.engine, f"enrolment {person}", self.now, TURN):
-                self._keep(person, self._told(person))
-        except Busy:
-            pass
+    def _asked(self, person: CalendarRef, before: Enrolment | None) -> Enrolment | None:
+        """What the directory says now; what it said last if it is away or being asked already.
+
+        Only who knows nothing at all waits for another's answer.
+        """
+        for _ in range(PATIENCE):
+            try:
+                with lease(self.engine, f"enrolment {person}", self.now, TURN):
+                    known = self.enrolment(person)
+                    if known != before:
+                        return known  # another has asked in the meantime
+                    self._keep(person, self._told(person, known))
+            except Busy:
+                if before is None and self.enrolment(person) is None:
+                    sleep(STEP)
+                    continue
+            break
         return self.enrolment(person)
 
-    def _told(self, person: CalendarRef) -> Enrolment:
-        known = self.enrolment(person)
+    def trouble(self, named: Iterable[CalendarRef]) -> State | None:
+        """Why a person's calendars are not known, if a directory was asked in vain."""
+        people = (self.enrolment(calendar) for calendar in named if calendar.kind is Kind.PERSON)
+        for one in people:
+            if one and one.failures:
+                return State(None, None, None, one.next_check, one.failures, one.problem)
+        return None
+
+    def _told(self, person: CalendarRef, known: Enrolment | None) -> Enrolment:
         now = self.now()
         try:
             source = self.open_source(person.lms)

@@ -160,12 +160,8 @@ class Feeds:
 
     def state(self, feed: Feed) -> State | None:
         """How the feed's calendars stand: last reading, next check, problem; None if nobody ever tried to read one."""
-        states = {calendar: self._shelf.state(calendar) for calendar in self.calendars(feed)}
+        states = {calendar: self._shelf.state(calendar) for calendar in self._people.known()(feed.calendars)}
         return joined(states, feed.policies, self.zone)
-
-    def calendars(self, feed: Feed) -> Sequence[CalendarRef]:
-        """The calendars that the feed joins, a person's as its LMS's directory says."""
-        return self._people.joined(feed.calendars, ask=True) or []
 
     def size(self, feed: Feed) -> int:
         """Bytes of the feed's ICS form, 0 if it is not kept: HEAVY ones come near to what Google takes."""
@@ -173,7 +169,8 @@ class Feeds:
 
     def due(self) -> Sequence[CalendarRef]:
         """The calendars of enabled feeds that should be read now."""
-        calendars = sorted({calendar for feed in self.list() if feed.enabled for calendar in self.calendars(feed)})
+        known = self._people.known()
+        calendars = sorted({calendar for feed in self.list() if feed.enabled for calendar in known(feed.calendars)})
         return [calendar for calendar in calendars if self._is_due(self._shelf.state(calendar))]
 
     def expire(self, calendar: CalendarRef) -> None:
@@ -273,10 +270,12 @@ class Feeds:
         return state.next_check <= self._now()
 
     def _snapshot(self, feed: Feed, form: Form) -> Snapshot:
-        states = {calendar: self._brought_up(calendar) for calendar in self.calendars(feed)}
+        states = {
+            calendar: self._brought_up(calendar) for calendar in self._people.joined(feed.calendars, ask=True) or ()
+        }
         state = joined(states, feed.policies, self.zone)
         if state is None or state.read_at is None:
-            raise _not_ready(feed, state, self._now())
+            raise _not_ready(feed, state or self._people.trouble(feed.calendars), self._now())
         body = self._kept(feed, form, state) or self._built(feed, form, state, states)
         return self._shown(feed, form, state, body)
 

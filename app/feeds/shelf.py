@@ -155,6 +155,7 @@ class Shelf:
         their readers: it is joined again from the readings.
         """
         etag = sha256(body).hexdigest()
+        self._remember(etag, body)
         try:
             with writing(self.engine) as connection:
                 changed_at = _put(connection, feed_id, form, Body(body if whole else b"", etag, now, basis))
@@ -163,7 +164,6 @@ class Shelf:
             if known is None:
                 raise Unknown("there is no such feed any more") from None
             return known
-        self._remember(etag, body)
         return Body(body, etag, changed_at, basis)
 
     def compressed(self, etag: str, body: bytes) -> bytes:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 from icalendar import Calendar
+from sqlalchemy import select
 
 from app.feeds.feed import Did, Form, NotReady
 from app.feeds.serve import Feeds
+from app.store import tables
 from bridges.errors import Gone, Transient
 from bridges.model import CalendarRef, Kind
 from tests.feeds.world import COURSE, HOUR, MONDAY, School, World, lesson
@@ -131,10 +134,35 @@ def test_a_directory_that_is_away_takes_no_course_from_anybody(feeds: Feeds, cam
     assert campus.asked == 2
 
 
+def test_a_crowd_at_the_first_request_asks_once(feeds: Feeds, campus: Campus, world: World) -> None:
+    campus.slowness = 0.1
+    processes = [feeds, world.feeds()]
+    with ThreadPoolExecutor(40) as pool:
+        bodies = set(pool.map(lambda n: processes[n % 2].snapshot_for_public("ada", Form.ICS).body, range(40)))
+    assert (len(bodies), campus.reads, campus.asked) == (1, 2, 1)
+
+
+def test_neither_the_schedule_nor_the_page_asks_the_directory(feeds: Feeds, campus: Campus, world: World) -> None:
+    assert (feeds.due(), feeds.state(feeds.by_slug("ada")), campus.asked) == ([], None, 0)
+    titles(feeds)
+    world.clock.forward(2 * DAY)
+    assert feeds.due() == [COURSE, PHYSICS]
+    assert feeds.state(feeds.by_slug("ada"))
+    assert campus.asked == 1
+
+
+def test_bodies_of_joins_are_not_kept_but_their_validators_are(feeds: Feeds, world: World) -> None:
+    first = feeds.snapshot_for_public("ada", Form.ICS)
+    with world.engine.connect() as connection:
+        assert connection.execute(select(tables.feed_body.c.body)).scalars().all() == [b""]
+    world.clock.forward(HOUR / 2)
+    again = world.feeds().snapshot_for_public("ada", Form.ICS)
+    assert (again.body, again.etag, again.changed_at) == (first.body, first.etag, first.changed_at)
+
+
 def test_a_person_nobody_knows_is_no_empty_feed(feeds: Feeds, campus: Campus) -> None:
     campus.enrolled.clear()
     campus.courses["ada"] = {}
-    campus.down = Gone("nobody is called 'ada'")
     with pytest.raises(NotReady, match="nobody is called 'ada'"):
         feeds.snapshot_for_public("ada", Form.ICS)
 
