@@ -108,7 +108,7 @@ class BatchSink(Sink, Protocol):
         """One outcome for each order, in their order: the ref of what was put, None for what was dropped, or the error.
 
         An error is returned, never raised, so that no outcome hides another. A Transient means that the order may
-        have landed; Rejected and Denied mean that it surely did not. The bridge cuts the orders into calls itself.
+        have landed; NotSent, Rejected and Denied mean that it surely did not. The bridge cuts the orders into calls.
         """
 
 

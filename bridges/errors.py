@@ -25,6 +25,17 @@ class Transient(BridgeError):
         self.retry_after = retry_after
 
 
+class NotSent(Transient):
+    """A Transient that came before anything left: whatever was to be changed is surely as it was."""
+
+
+def unsent(stop: BridgeError) -> BridgeError:
+    """What is said of a change that was not tried because of `stop`."""
+    if isinstance(stop, NotSent) or not isinstance(stop, Transient):
+        return stop
+    return NotSent(str(stop), retry_after=stop.retry_after, raw=stop.raw)
+
+
 class Rejected(BridgeError):
     """This one change cannot be had; go on with the others."""
 

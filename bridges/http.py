@@ -26,9 +26,10 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError as TransportError
+from urllib3.exceptions import NewConnectionError
 
 from bridges.contract import Quota
-from bridges.errors import BridgeError, Denied, Gone, Rejected, Transient
+from bridges.errors import BridgeError, Denied, Gone, NotSent, Rejected, Transient, unsent
 
 if TYPE_CHECKING:
     from bridges.contract import Tools
@@ -38,12 +39,17 @@ LONGEST_QUOTA_WINDOW = timedelta(hours=25)
 
 _DICE = secrets.SystemRandom()
 _SECRET = re.compile(
-    r"(?i)((?:access_token|refresh_token|client_secret|code_verifier|password)\"?[ ]?[:=][ ]?\"?)[^\"&\s]+"
+    r"(?i)((?:access_token|refresh_token|client_secret|code_verifier|password|\bx_[cd])\"?[ ]?[:=][ ]?\"?)[^\"'&\s]+"
+    r"|(<(?:\w{1,20}:)?password\b[^<>]*+>)[^<]+"
 )
 _CREDENTIAL = re.compile(r"(?i)\b(Bearer|Basic) [\w+/=.~-]{16,}")
 _PASSWORD_FIELD = re.compile(rb"(?i)type=[\"']?password")
 
+_VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
+
 Query = Mapping[str, str | int]
+Conditions = Mapping[str, str]
+"""Headers under which an answer is worth sending only if it changed; empty: in any case."""
 
 
 class Forbidden(Denied):
@@ -115,7 +121,15 @@ class LmsHttp:
     """HTTP to one host, for one bridge, from any number of threads.
 
     `base_url` is scheme and host (and port); every path begins with a slash. Every method raises the errors of
-    bridges.errors and no others. A subclass for something else than JSON has a `_decoded` of its own, and `_call`.
+    bridges.errors and no others.
+
+    A subclass says what is different about an LMS by these methods, and sends what has no method here by `_call`:
+
+    _decoded  what a whole and good answer says
+    _error    what any other answer means
+    _page     what a web page in place of data means
+    _quota    what an answer tells of the quota
+    _next     where the page after a page of a listing is
     """
 
     def __init__(
@@ -141,22 +155,31 @@ class LmsHttp:
         """The decoded JSON at `path`; tried again where that may help."""
         data = self._call(requests.Request("GET", self._url(path), params=params), repeat=True)
         if data is None:
-            raise Transient(f"{self.host} answered with nothing where data should be.")
+            raise self._nothing()
         return data
 
+    def get_changed(self, path: str, since: Conditions) -> tuple[Any, Conditions] | None:
+        """The decoded JSON with the conditions for the next time; None if nothing has changed under these (304)."""
+        changed: tuple[Any, Conditions] | None = self._call(
+            requests.Request("GET", self._url(path), headers=dict(since)), repeat=True, read=self._read_changed
+        )
+        return changed
+
     def pages(self, path: str, params: Query | None = None) -> Iterator[Mapping[str, Any]]:
-        """The JSON objects of a listing that names its next page in `paging.nextPage`, to the end or an error."""
+        """The JSON objects of a listing, page by page, to the end or an error."""
         seen: set[str] = set()
-        url = requests.Request("GET", self._url(path), params=params).prepare().url or ""
-        while url:
-            if url in seen or len(seen) >= self._limits.pages:
-                raise Transient(f"{self.host} sends its list of pages in a circle: the reading is not whole.", raw=url)
-            seen.add(url)
-            page = self.get(url)
+        first = requests.Request("GET", self._url(path), params=params).prepare().url or ""
+        step: tuple[str, Query] | None = (first, {})
+        while step is not None:
+            mark = repr(step)
+            if mark in seen or len(seen) >= self._limits.pages:
+                raise Transient(f"{self.host} sends its list of pages in a circle: the reading is not whole.", raw=mark)
+            seen.add(mark)
+            page = self.get(*step)
             if not isinstance(page, dict):
                 raise Transient(f"{self.host} sent something else than a page of a list.", raw=repr(page)[:1000])
             yield page
-            url = self._next(page)
+            step = self._next(page, path, params or {})
 
     def write(self, method: str, path: str, *, params: Query | None = None, body: Any = None) -> Any:
         """Send JSON once, never twice. Returns the decoded answer, None if it is empty."""
@@ -177,17 +200,27 @@ class LmsHttp:
             raise Transient(f"{self.host} points to another host; it is not followed there.", raw=_cut(path))
         return url
 
-    def _next(self, page: Mapping[str, Any]) -> str:
+    def _next(self, page: Mapping[str, Any], path: str, params: Query) -> tuple[str, Query] | None:
+        """Path and query of the page after this one of the listing at `path`; here it is named in paging.nextPage."""
         paging = page.get("paging")
         following = paging.get("nextPage") if isinstance(paging, dict) else None
-        return self._url(following) if isinstance(following, str) and following else ""
+        return (self._url(following), {}) if isinstance(following, str) and following else None
 
-    def _call(self, request: requests.Request, *, repeat: bool, signed: bool = True) -> Any:
+    def _call(
+        self,
+        request: requests.Request,
+        *,
+        repeat: bool,
+        signed: bool = True,
+        read: Callable[[Answer], Any] | None = None,
+    ) -> Any:
+        """What `read` (else `_read`) makes of the answer. `repeat`: tried again where that may help."""
+        read = read or self._read
         with self._turns:
             deadline = time.monotonic() + self._limits.total
             for attempt in range(1, self._limits.tries + 1):
                 try:
-                    return self._attempt(request, deadline, self._auth if signed else None)
+                    return read(self._attempt(request, deadline, self._auth if signed else None))
                 except Transient as error:
                     pause = self._pause(error, attempt)
                     last = not repeat or attempt == self._limits.tries
@@ -200,14 +233,28 @@ class LmsHttp:
         backoff = self._limits.backoff * float(2 ** (attempt - 1)) * _DICE.uniform(0.5, 1.5)
         return max(backoff, (error.retry_after or 0) * _DICE.uniform(1.0, 1.1))
 
-    def _attempt(self, request: requests.Request, deadline: float, auth: Auth | None) -> Any:
+    def _attempt(self, request: requests.Request, deadline: float, auth: Auth | None) -> Answer:
         signed = self._signed(request, auth)
         answer = self._exchange(signed, deadline)
         if answer.status == 401 and auth is not None and self._renewed(signed, auth):
             answer = self._exchange(self._signed(request, auth), deadline)
+        return answer
+
+    def _read(self, answer: Answer) -> Any:
         if not 200 <= answer.status < 300:
             raise self._error(answer)
         return self._decoded(answer) if answer.body else None
+
+    def _read_changed(self, answer: Answer) -> tuple[Any, Conditions] | None:
+        if answer.status == 304:
+            return None
+        if (data := self._read(answer)) is None:
+            raise self._nothing()
+        headers = answer.headers
+        return data, {condition: headers[name] for name, condition in _VALIDATORS.items() if name in headers}
+
+    def _nothing(self) -> Transient:
+        return Transient(f"{self.host} answered with nothing where data should be.")
 
     def _signed(self, request: requests.Request, auth: Auth | None) -> requests.PreparedRequest:
         try:
@@ -226,6 +273,8 @@ class LmsHttp:
         """What a token endpoint refuses is no word about the call: its 404 must not pass for an event that is gone."""
         try:
             yield
+        except Transient as error:
+            raise unsent(error) from error
         except Rejected as error:
             raise Denied(f"There is no signing in to {self.host}: {error}", raw=error.raw) from error
 
@@ -245,7 +294,7 @@ class LmsHttp:
         self._spare_an_empty_quota()
         left = deadline - time.monotonic()
         if left <= 0:
-            raise self._too_slow()
+            raise unsent(self._too_slow())
         timeout = (min(self._limits.connect, left), min(self._limits.read, left))
         self._tools.meter.spent()
         try:
@@ -257,8 +306,10 @@ class LmsHttp:
             OSError,
             ValueError,
         ) as error:  # ValueError: TLS cut by a guard
-            raise Transient(f"{self.host} could not be reached, or broke off.", raw=_cut(repr(error))) from error
-        self._note_quota(answer)
+            kind = NotSent if _never_met(error) else Transient
+            raise kind(f"{self.host} could not be reached, or broke off.", raw=_cut(repr(error))) from error
+        if (quota := self._quota(answer)) is not None:
+            self._tools.meter.note(quota)
         return answer
 
     def _body(self, response: requests.Response, deadline: float) -> bytes:
@@ -286,6 +337,7 @@ class LmsHttp:
         return Transient(f"{self.host} did not answer within {self._limits.total:g} seconds.")
 
     def _decoded(self, answer: Answer) -> Any:
+        """What a good answer with a body says. Transient where it was cut."""
         if answer.is_page:
             raise self._page(answer)
         try:
@@ -345,17 +397,18 @@ class LmsHttp:
         quota = self._tools.meter.quota()
         if quota is None or quota.remaining > 0 or quota.resets_at is None or quota.resets_at <= self._tools.now():
             return
-        raise Transient(
+        raise NotSent(
             f"The quota of calls to {self.host} is used up until {quota.resets_at:%Y-%m-%d %H:%M} UTC.",
             retry_after=self._until(quota.resets_at),
         )
 
-    def _note_quota(self, answer: Answer) -> None:
+    def _quota(self, answer: Answer) -> Quota | None:
+        """What the answer tells of the quota of calls; None if nothing."""
         remaining = _number(answer.headers.get("X-Rate-Limit-Remaining"))
         if remaining is None:
-            return
+            return None
         limit = _number(answer.headers.get("X-Rate-Limit-Limit"))
-        self._tools.meter.note(Quota(remaining if limit is None else limit, remaining, self._resets_at(answer)))
+        return Quota(remaining if limit is None else limit, remaining, self._resets_at(answer))
 
     def _resets_at(self, answer: Answer) -> datetime | None:
         """X-Rate-Limit-Reset: told as UTC epoch seconds, or as seconds from now (below 10^9)."""
@@ -427,6 +480,12 @@ def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
     return url.scheme, url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme)
 
 
+def _never_met(error: Exception) -> bool:
+    """Whether no connection came about, so that nothing can have been sent."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
+
+
 def _number(text: str | None) -> int | None:
     """A header's count; None for anything else than a dozen digits."""
     text = (text or "").strip()
@@ -445,5 +504,5 @@ def _said(answer: Answer) -> str:
 
 def _cut(text: str, length: int = 1000) -> str:
     """The text without tokens and passwords, cut to a length."""
-    text = _CREDENTIAL.sub(r"\1 …", _SECRET.sub(r"\1…", text))
+    text = _CREDENTIAL.sub(r"\1 …", _SECRET.sub(r"\1\2…", text))
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -50,7 +50,7 @@ import icalendar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from bridges.contract import Drop, Order, Put, SinkRules, Tools
-from bridges.errors import BridgeError, Denied, Gone, KeyTaken, Rejected, Transient
+from bridges.errors import BridgeError, Denied, Gone, KeyTaken, Rejected, Transient, unsent
 from bridges.markup import line_of
 from bridges.model import AllDay, CalendarRef, Event, Kind, RemoteRef, Status, SyncKey, Timed, When, instant
 from bridges.text import cleaned, on_one_line, titled
@@ -465,7 +465,7 @@ class ImipBridge:
             for letter in self._letters(calendar, lines):
                 error = stopped or self._sent(relay, calendar, letter)
                 if isinstance(error, (Transient, Denied, NobodyThere)):
-                    stopped = error
+                    stopped = unsent(error)
                 outcomes |= {line.order: error or line.outcome for line in letter.lines}
         return outcomes
 
@@ -477,7 +477,7 @@ class ImipBridge:
             message = self._message(calendar, letter)
             relay.connect()
         except BridgeError as error:
-            return error
+            return unsent(error)
         if letter.whole:
             self._vault.put(
                 self._drawer(calendar, letter.lines[0].after.uid), json.dumps([line.key for line in letter.lines])
@@ -490,7 +490,7 @@ class ImipBridge:
             return error
         except BridgeError as error:
             self._remember(calendar, {line.key: line.before for line in letter.lines})
-            return error
+            return unsent(error)
         self._remember(calendar, {line.key: line.settled for line in letter.lines})
         return None
 

@@ -49,7 +49,7 @@ from lxml.builder import ElementMaker
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from bridges.contract import Drop, Order, SinkRules, Tools
-from bridges.errors import BridgeError, Denied, Gone, KeyTaken, Rejected, Transient
+from bridges.errors import BridgeError, Denied, Gone, KeyTaken, Rejected, Transient, unsent
 from bridges.http import Limits
 from bridges.markup import paragraphs_of, text_of
 from bridges.model import (
@@ -394,7 +394,7 @@ class ItslearningBridge:
         for message in Message:
             events = {key: event for kind, key, event in wanted if kind is message}
             for batch in _portions(events, self._settings.batch):
-                results = dict.fromkeys(batch, stop) if stop else self._delivered(message, calendar, batch)
+                results = dict.fromkeys(batch, unsent(stop)) if stop else self._delivered(message, calendar, batch)
                 stop = next((each for each in results.values() if isinstance(each, (Transient, Denied))), None)
                 outcomes |= {(message, key): outcome for key, outcome in results.items()}
         return [outcomes[message, key] for message, key, _ in wanted]
@@ -519,7 +519,10 @@ class ItslearningBridge:
         `suspect`, also where all its events are refused: the old number may mean something else by now.
         """
         data = etree.tostring(self._payload(message, calendar, batch), encoding="unicode")
-        type_id = self._type(message)
+        try:
+            type_id = self._type(message)
+        except Transient as error:
+            raise unsent(error) from error
         undone, fault = self._tried(message, batch, type_id, data)
         in_doubt = len(undone) == len(batch) and (suspect or not all(said.key for said in undone.values()))
         if in_doubt and self._renumbered(message, type_id):

@@ -39,7 +39,7 @@ from requests.auth import HTTPBasicAuth
 
 from bridges.contract import Tools
 from bridges.errors import BridgeError, Denied, Gone, Rejected, Transient
-from bridges.http import Limits, LmsHttp
+from bridges.http import Answer, Conditions, Limits, LmsHttp
 from bridges.model import Calendar, CalendarRef, Event, Found, Kind, RemoteRef, Status, Timed, Window, instant
 from bridges.text import UNTITLED, cleaned, on_one_line
 
@@ -212,40 +212,44 @@ class Listing:
         return {room for booking in self.bookings for room in booking.rooms}
 
 
-class _Unchanged(Exception):
-    """The site answered 304: the list is still the one we know."""
+class _NoList(Denied):
+    """There is no list at this address, or none for us."""
 
 
-class _Visit:
-    """Signs a call, makes it conditional, and notes how it was answered."""
+class _Entry:
+    """Signs calls for a proxy in front of the site."""
 
     def __init__(self, settings: LearningSpaceSettings) -> None:
         self._settings = settings
-        self.conditions: dict[str, str] = {}
-        self.offered: dict[str, str] = {}
-        self.status = 0
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._settings.user:
             HTTPBasicAuth(self._settings.user, self._settings.password.get_secret_value())(request)
         if self._settings.header:
             request.headers[self._settings.header] = self._settings.header_value.get_secret_value()
-        request.headers.update(self.conditions)
-        request.hooks["response"].append(self._note)
         return request
 
     def renew(self, request: requests.PreparedRequest) -> bool:
         return False
 
-    def _note(self, response: requests.Response, *args: Any, **kwargs: Any) -> None:
-        self.status = response.status_code
-        validators = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
-        self.offered = {
-            condition: response.headers[name] for name, condition in validators.items() if name in response.headers
-        }
-        if response.status_code == 304:
-            response.close()
-            raise _Unchanged
+
+class _Site(LmsHttp):
+    """HTTP to a site where nothing but its list is asked for: what it refuses, only a person can change."""
+
+    def _error(self, answer: Answer) -> BridgeError:
+        if answer.status in (403, 404, 410):
+            return _NoList(
+                f"{self.host} answers {answer.status} where its calendar should be: the API endpoint is disabled in "
+                "System Manager, our address is not let in, or the link is wrong.",
+                raw=answer.raw,
+            )
+        error = super()._error(answer)
+        return Denied(str(error), raw=error.raw) if isinstance(error, Rejected) else error
+
+    def _page(self, answer: Answer) -> BridgeError:
+        error = super()._page(answer)
+        error.args = (f"{self.host} shows a web page where its calendar should be: the list is not public.",)
+        return error
 
 
 class LearningSpaceBridge:
@@ -266,8 +270,8 @@ class LearningSpaceBridge:
         self._settings = settings
         self._zone = ZoneInfo(settings.zone)
         self._now = tools.now
-        self._visit = _Visit(settings)
-        self._http = LmsHttp(settings.site, tools, auth=self._visit, limits=settings.limits)
+        self._conditions: Conditions = {}
+        self._http = _Site(settings.site, tools, auth=_Entry(settings), limits=settings.limits)
         self._paths = settings.paths
         self._lock = threading.Lock()
         self._listing: Listing | None = None
@@ -386,46 +390,31 @@ class LearningSpaceBridge:
         return listing
 
     def _asked(self, known: Listing | None, now: datetime) -> Listing:
-        try:
-            document = self._document()
-        except _Unchanged:
+        changed = self._changed()
+        if changed is None:
             if known is None:
-                raise Transient(f"{self._http.host} says that nothing changed, but nothing was read yet.") from None
+                raise Transient(f"{self._http.host} says that nothing changed, but nothing was read yet.")
             return replace(known, asked=now)
+        document, conditions = changed
         listing = Listing(tuple(_bookings(document, self._settings, self._http.host)), now)
         # only a list that was understood may be answered with "unchanged" the next time
-        self._visit.conditions = self._visit.offered
+        self._conditions = conditions
         return listing
 
-    def _document(self) -> Any:
+    def _changed(self) -> tuple[Any, Conditions] | None:
         """The decoded list, from the first address that has one; that address is asked first from now on."""
+        missing = None
         for path in list(self._paths):
-            self._visit.status = 0
             try:
-                document = self._http.get(path)
-            except BridgeError as error:
-                if self._visit.status not in (403, 404, 410):
-                    raise self._explained(error) from error
+                changed = self._http.get_changed(path, self._conditions)
+            except _NoList as error:
                 missing = error
-                self._visit.conditions = {}  # a validator belongs to one address
+                self._conditions = {}  # a validator belongs to one address
                 continue
             self._paths.sort(key=lambda each: each != path)
-            return document
-        raise Denied(
-            f"{self._http.host} answers {self._visit.status} where its calendar should be: the API endpoint is "
-            "disabled in System Manager, our address is not let in, or the link is wrong.",
-            raw=missing.raw,
-        ) from missing
-
-    def _explained(self, error: BridgeError) -> BridgeError:
-        if self._visit.status == 200 and error.raw.startswith("200 <"):
-            return type(error)(
-                f"{self._http.host} shows a web page where its calendar should be: the list is not public.",
-                raw=error.raw,
-            )
-        if isinstance(error, Rejected):
-            return Denied(str(error), raw=error.raw)
-        return error
+            return changed
+        assert missing is not None, "there is an address"
+        raise missing
 
 
 def _adopt(strange: Sequence[Found], known: dict[RemoteRef, Found], kept: list[Found], likeness: Any) -> list[Found]:

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from bridges.contract import Tools, Vault
 
 _CLOCK = re.compile(r"(?i)timestamp out of range[^\d]{0,20}(\d{9,12})")
-_SIGNED = re.compile(r"\b(x_[cd]=)[^&'\s]+")
 _SIGNATURE = re.compile(r"(?<=[?&])x_[abcdt]=[^&#]*&?")
 FIRST_YEAR, LAST_YEAR = 2, 9998
 """Years at whose borders no zone and no day more leads out of the calendar."""
@@ -231,43 +230,37 @@ class ValenceHttp(LmsHttp):
 
     def listed(self, path: str, query: Query) -> Iterator[Mapping[str, Any]]:
         """The members of a listing in either shape, to the end or an error."""
-        seen: set[str] = set()
-        step: tuple[str, Query] | None = path, query
-        while step is not None:
-            mark = repr(step)
-            if mark in seen or len(seen) >= self._limits.pages:
-                raise Transient(f"{self.host} sends its list of pages in a circle: the reading is not whole.", raw=mark)
-            seen.add(mark)
-            members, step = self._unfolded(self.get(*step), path, query)
-            yield from (member for member in members if isinstance(member, dict))
+        for page in self.pages(path, query):
+            match page:
+                case {"Items": list(members)} | {"Objects": list(members)}:
+                    yield from (member for member in members if isinstance(member, dict))
+                case _:
+                    raise self._no_page(page)
 
-    def _unfolded(self, page: Any, path: str, query: Query) -> tuple[list[Any], tuple[str, Query] | None]:
-        """What stands on a page, and what to ask for the next one, without the signature that this one came by."""
+    def _next(self, page: Mapping[str, Any], path: str, params: Query) -> tuple[str, Query] | None:
+        """By bookmark or by URL; that one comes without the signature that this page was asked for with."""
         match page:
-            case {"Items": list(members), "PagingInfo": {"HasMoreItems": False}}:
-                return members, None
-            case {"Items": list(members), "PagingInfo": {"HasMoreItems": True, "Bookmark": str(mark)}} if mark:
-                return members, (path, {**query, "bookmark": mark})
-            case {"Objects": list(members), "Next": None | ""}:
-                return members, None
-            case {"Objects": list(members), "Next": str(url)}:
-                return members, (_SIGNATURE.sub("", url).rstrip("?&"), {})
-        raise Transient(f"{self.host} sent something else than a page of a list.", raw=repr(page)[:1000])
+            case {"Items": _, "PagingInfo": {"HasMoreItems": False}} | {"Objects": _, "Next": None | ""}:
+                return None
+            case {"Items": _, "PagingInfo": {"HasMoreItems": True, "Bookmark": str(mark)}} if mark:
+                return path, {**params, "bookmark": mark}
+            case {"Objects": _, "Next": str(url)}:
+                return _SIGNATURE.sub("", url).rstrip("?&"), {}
+        raise self._no_page(page)
+
+    def _no_page(self, page: Any) -> Transient:
+        return Transient(f"{self.host} sent something else than a page of a list.", raw=repr(page)[:1000])
 
     def _exchange(self, request: requests.PreparedRequest, deadline: float) -> Answer:
         """A refusal for the clock's sake becomes a 401, which is what a new signature mends."""
-        try:
-            answer = super()._exchange(request, deadline)
-        except Transient as error:
-            error.raw = _SIGNED.sub(r"\1…", error.raw)
-            raise
+        answer = super()._exchange(request, deadline)
         clock = _CLOCK.search(answer.body[:500].decode("utf-8", "replace")) if answer.status == 403 else None
         if clock is None or not isinstance(self._auth, IdKey):
             return answer
         self._auth.set_clock(int(clock[1]))
         return Answer(401, answer.headers, answer.body)
 
-    def _note_quota(self, answer: Answer) -> None:
+    def _quota(self, answer: Answer) -> Quota | None:
         """Credits as calls; after a 429, which may say no more than Retry-After, none are left for so long."""
         cost = _count(answer.headers.get("X-Request-Cost")) or self._credits.call
         left = _count(answer.headers.get("X-Rate-Limit-Remaining"))
@@ -275,8 +268,7 @@ class ValenceHttp(LmsHttp):
         if answer.status == 429:
             wait = self._retry_after(answer)
             left, resets_at = 0, resets_at if wait is None else self._tools.now() + timedelta(seconds=wait)
-        if left is not None:
-            self._tools.meter.note(Quota(self._credits.minute // cost, left // cost, resets_at))
+        return None if left is None else Quota(self._credits.minute // cost, left // cost, resets_at)
 
     def _error(self, answer: Answer) -> BridgeError:
         error, words = super()._error(answer), _words(answer)

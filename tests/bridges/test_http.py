@@ -19,8 +19,8 @@ import requests
 from werkzeug.wrappers import Request, Response
 
 from bridges.contract import PlainMeter, Quota, Tools
-from bridges.errors import BridgeError, Denied, Gone, Rejected, Transient
-from bridges.http import Forbidden, Limits, LmsHttp
+from bridges.errors import BridgeError, Denied, Gone, NotSent, Rejected, Transient
+from bridges.http import Answer, Forbidden, Limits, LmsHttp, _cut
 from tests.fakes.wsgi import hang_up, session_to
 
 if TYPE_CHECKING:
@@ -463,3 +463,33 @@ def test_nobody_at_home_is_transient() -> None:
     http = LmsHttp(url, Tools(now=lambda: NOW, session=requests.Session), limits=Limits(backoff=0.01))
     with pytest.raises(Transient):
         http.get("/x")
+
+
+def test_secrets_in_signed_addresses_and_envelopes_are_told_to_no_log() -> None:
+    signed = "GET /d2l/api?x_a=app&x_b=user&x_c=SECRET1&x_d=SECRET2&x_t=1"
+    envelope = "<o:Username>u</o:Username><o:Password Type='text'>SECRET3</o:Password><Password>SECRET4</Password>"
+    raw = Answer(500, {}, f"{signed} {envelope}".encode()).raw
+    assert "SECRET" not in raw
+    assert "x_a=app" in raw
+    assert "<o:Username>u<" in raw
+
+
+@pytest.mark.parametrize("piece", ["<password ", "<a:password", "password=", "x_c=", "<", "Bearer ", "x"])
+def test_looking_for_secrets_takes_no_long_time(piece: str) -> None:
+    begun = time.process_time()
+    assert _cut(piece * (50_000 // len(piece)))
+    assert time.process_time() - begun < 0.5
+
+
+def test_what_never_left_is_said_to() -> None:
+    meter = PlainMeter()
+    now = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    http = LmsHttp(url, Tools(now=lambda: now, session=requests.Session, meter=meter))
+    with pytest.raises(NotSent, match="could not be reached"):
+        http.write("POST", "/events", body={})
+    meter.note(Quota(10, 0, now + timedelta(hours=1)))
+    with pytest.raises(NotSent, match="used up") as caught:
+        http.write("POST", "/events", body={})
+    assert caught.value.retry_after == 900
