@@ -15,7 +15,7 @@ from app.imports.ledger import Ledger
 from app.imports.plan import Change, Create, Delete, Desired, Entry, State, Update, next_generation, sync_key
 from app.imports.report import Deed, Note, note
 from bridges.contract import BatchSink, Drop, Order, Put, Sink
-from bridges.errors import BridgeError, Denied, Gone, KeyTaken, Rejected, Transient
+from bridges.errors import BridgeError, Denied, Gone, KeyTaken, NotSent, Rejected, Transient
 from bridges.model import Event, OccurrenceId, RemoteRef
 
 MOST_SPENT_KEYS = 50
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 Outcome = RemoteRef | BridgeError | None
 Result = Note | BridgeError
-"""What became of a change: done, or the reason why not. A Transient leaves it pending."""
+"""What became of a change: done, or the reason why not. A Transient leaves it pending, but for NotSent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +155,8 @@ class Writer:
         """What follows from an outcome, written into the ledger: an end, or another try."""
         change = tried.change
         if isinstance(outcome, Transient):
+            if isinstance(outcome, NotSent) and tried.standing is None:
+                self.ledger.refused(change, "")
             return outcome
         if isinstance(outcome, _Standing):
             # what stands there may be older than this event: the key says whose it is, not how it looks
