@@ -25,7 +25,7 @@ class Form(StrEnum):
 
     ICS = "ics"
     JSON = "json"
-    LEARNINGSPACE = "learningspace"  # the JSON of CAE LearningSpace's public calendar
+    LEARNINGSPACE = "bookings"  # the JSON of CAE LearningSpace's public calendar
 
 
 AT_EVERY_ADDRESS = (Form.ICS, Form.JSON)

@@ -119,7 +119,7 @@ feed_body = Table(
     "feed_body",
     metadata,
     Column("feed_id", ForeignKey("feed.id", ondelete="CASCADE"), primary_key=True),
-    Column("form", String(10), primary_key=True, doc="ics or json"),
+    Column("form", String(10), primary_key=True, doc="ics, json or bookings"),
     Column("body", LargeBinary, nullable=False),
     Column("etag", String(64), nullable=False, doc="hash of the body, unquoted"),
     Column("changed_at", Instant, nullable=False, doc="since when the body has these bytes: Last-Modified"),
