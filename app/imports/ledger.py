@@ -33,7 +33,7 @@ class Ledger:
     def __init__(self, engine: Engine, calendar: CalendarRef, scope: Window, now: datetime) -> None:
         self.calendar = calendar
         self._engine = engine
-        self._scope = scope
+        self.scope = scope
         self._now = now
         self._lock = RLock()
         self._connection: Connection | None = None
@@ -64,7 +64,7 @@ class Ledger:
         table = tables.import_change
         query = select(table).where(table.c.calendar == str(self.calendar), table.c.run_id == run).order_by(table.c.id)
         with self._lock, self._engine.connect() as connection:
-            return [_to_line(row, self._scope.start.tzinfo) for row in connection.execute(query)]
+            return [_to_line(row, self.scope.start.tzinfo) for row in connection.execute(query)]
 
     def intend(self, change: Change, source: str, run: int | None = None) -> None:
         """Write down what is about to be done, in the journal of the run too if there is one.
@@ -184,7 +184,7 @@ class Ledger:
         return tuple(table.c[name] == value for name, value in self._name(id).items())
 
     def _content(self, event: Event, days: AllDay | None) -> dict[str, Any]:
-        starts, ends = self._scope.span(event.when)
+        starts, ends = self.scope.span(event.when)
         return {
             "event": event_to_json(event),
             "days": when_to_json(days) if days else None,

@@ -3,60 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
 from app.ics import Limits, Reading, read_occurrences
 from app.imports.apply import apply, stopped
-from app.imports.desire import Wishes, wishes
-from app.imports.guard import Guard, ReadingFacts, surprises
+from app.imports.decide import Decision, Importing, Purging, Purpose, Undoing
+from app.imports.desire import wishes
+from app.imports.guard import Guard
 from app.imports.held import HeldImports
 from app.imports.ledger import Ledger
 from app.imports.outcome import Outcome
-from app.imports.plan import Plan, make_plan
-from app.imports.report import Note, Progress, Report, plan_to_json, report_to_json, silent
+from app.imports.report import Progress, Report, plan_to_json, report_to_json, silent
 from app.imports.rules import NO_RULES, Rules
-from app.imports.runs import Ending, Kind, NoRun, NotWaiting, Run, Runs
+from app.imports.runs import Ending, NoRun, NotWaiting, Run, Runs
 from app.imports.subscription import Import, Mode
-from app.imports.undo import purge_plan, undo_plan
 from app.imports.writer import Writer
 from app.store.leases import lease
 from bridges.contract import Sink
 from bridges.errors import Denied, Transient
-from bridges.model import CalendarRef, OccurrenceId, Window
+from bridges.model import CalendarRef, Window
 
 __all__ = ["Imports", "Mode", "NoRun", "NotWaiting", "Outcome", "Run"]
 
 HOLD_FOR = timedelta(hours=24)
 
-_NO_FILE = Reading((), 0, (), {})
-
-
-@dataclass(frozen=True, slots=True)
-class _Decision:
-    """A plan, what stands against it, and what is no part of it: the events that are `refused` before any try."""
-
-    plan: Plan
-    objections: tuple[str, ...] = ()
-    refused: tuple[Note, ...] = ()
-    owners: Mapping[OccurrenceId, str] = field(default_factory=dict)
-
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One calendar while something is decided about it. `decide` may be asked again as the ledger changes."""
+    """One calendar while it is decided what becomes of it, and while that is done."""
 
-    kind: Kind
-    source: str
+    purpose: Purpose
     sink: Sink
     ledger: Ledger
-    decide: Callable[[], _Decision]
-    job: Import | None = None
-    reading: Reading = _NO_FILE
+
+    def decide(self, now: datetime) -> Decision:
+        """What is to be done by now: it may be asked again as the ledger changes."""
+        return self.purpose.decide(self.ledger, self.sink.rules, now)
 
 
 class Imports:
@@ -148,34 +135,30 @@ class Imports:
         no such run, or it goes on; Denied and Busy as `run`.
         """
         undone = self.get(run)
-        case = self._case(Kind.UNDO, undone.calendar, undone.source, partial(self._take_back, run))
+        case = self._case(undone.calendar, Undoing(undone.source, run))
         return self._dry(case) if dry_run else self._wet(case, progress)
 
     def purge(
         self, calendar: CalendarRef, source: str, *, dry_run: bool = False, progress: Progress | None = None
     ) -> Outcome:
         """Take away all that this import ever wrote into the calendar, and only that. Denied and Busy as `run`."""
-        case = self._case(Kind.PURGE, calendar, source, self._take_away)
+        case = self._case(calendar, Purging(source))
         return self._dry(case) if dry_run else self._wet(case, progress)
 
     # Cases
 
-    def _import(self, job: Import, planned: Mapping[str, object] | None = None) -> _Case:
+    def _import(self, job: Import, planned: Mapping[str, Any] | None = None) -> _Case:
         """`planned` is what a yes was given to."""
         sink = self._sink(job.calendar)
         reading = self._read(job)
-        ledger = Ledger(self._engine, job.calendar, job.window, self._now())
         wanted = wishes(job.rules.taken(reading.occurrences), sink)
-        decide = partial(self._decide, job, reading, wanted, sink, ledger, planned)
-        return _Case(Kind.IMPORT, job.source, sink, ledger, decide, job, reading)
+        purpose = Importing(job, reading, wanted, self._guard, self._runs.previous, planned)
+        return _Case(purpose, sink, Ledger(self._engine, job.calendar, job.window, self._now()))
 
-    def _case(
-        self, kind: Kind, calendar: CalendarRef, source: str, decide: Callable[[str, Sink, Ledger, Window], _Decision]
-    ) -> _Case:
+    def _case(self, calendar: CalendarRef, purpose: Undoing | Purging) -> _Case:
         sink = self._sink(calendar)
         always = Window(datetime(1970, 1, 1, tzinfo=self._zone), datetime(2200, 1, 1, tzinfo=self._zone))
-        ledger = Ledger(self._engine, calendar, always, self._now())
-        return _Case(kind, source, sink, ledger, partial(decide, source, sink, ledger, always))
+        return _Case(purpose, sink, Ledger(self._engine, calendar, always, self._now()))
 
     def _sink(self, calendar: CalendarRef) -> Sink:
         sink = self._open_sink(calendar.lms)
@@ -188,57 +171,10 @@ class Imports:
             return read_occurrences(job.data, start, end, zone=self._zone)
         return read_occurrences(job.data, start, end, zone=self._zone, limits=self._limits)
 
-    # Decisions
-
-    def _decide(
-        self,
-        job: Import,
-        reading: Reading,
-        wanted: Wishes,
-        sink: Sink,
-        ledger: Ledger,
-        planned: Mapping[str, object] | None,
-    ) -> _Decision:
-        entries = ledger.entries()
-        plan = make_plan(
-            wanted.wanted,
-            entries,
-            calendar=job.calendar,
-            source=job.source,
-            scope=job.window,
-            rules=sink.rules,
-            now=self._now(),
-            unread=wanted.unread(reading.unread, reading.unread_all),
-            grace=None if job.mode is Mode.ADD else job.grace,
-        )
-        uids = frozenset(occurrence.id.uid for occurrence in reading.occurrences)
-        facts = ReadingFacts(reading.events, uids, self._runs.previous(job))
-        objections = self._guard.objections(plan, entries, facts)
-        if planned is not None:
-            objections = surprises(plan, planned)
-        elif job.approved and not job.dry_run:
-            objections = []
-        return _Decision(plan, tuple(objections), wanted.unfit)
-
-    def _take_back(self, run: int, source: str, sink: Sink, ledger: Ledger, scope: Window) -> _Decision:
-        back = undo_plan(
-            ledger.journal(run),
-            ledger.entries(),
-            run=run,
-            calendar=ledger.calendar,
-            source=source,
-            scope=scope,
-            rules=sink.rules,
-        )
-        return _Decision(back.plan, refused=back.skipped, owners=back.owners)
-
-    def _take_away(self, source: str, sink: Sink, ledger: Ledger, scope: Window) -> _Decision:
-        return _Decision(purge_plan(ledger.entries(), calendar=ledger.calendar, source=source, scope=scope))
-
     # Deeds
 
     def _dry(self, case: _Case) -> Outcome:
-        return _outcome(case, Ending.DRY, case.decide())
+        return _outcome(case, Ending.DRY, case.decide(self._now()))
 
     def _wet(self, case: _Case, progress: Progress | None, waiting: Run | None = None) -> Outcome:
         with lease(self._engine, f"import {case.ledger.calendar}", self._now) as held:
@@ -256,16 +192,18 @@ class Imports:
         if waiting is not None:
             self._runs.resume(waiting)
             return waiting.id
-        data = case.job.data if case.job else b""
-        return self._runs.begin(case.ledger.calendar, case.source, case.kind, data, case.reading.events)
+        purpose = case.purpose
+        return self._runs.begin(
+            case.ledger.calendar, purpose.source, purpose.kind, purpose.body, purpose.reading.events
+        )
 
     def _end(self, case: _Case, run: int, outcome: Outcome, waiting: Run | None) -> None:
         report = report_to_json(outcome.report) if outcome.report else None
         plan = plan_to_json(outcome.plan)
         if waiting is not None and outcome.state in {Ending.LEFT, Ending.FAILED}:
             plan = waiting.plan or plan  # another yes takes up what this one was given to
-        if outcome.state is Ending.HELD and case.job is not None:
-            self._held.keep(run, case.job, outcome.objections, self._now() + self._hold_for)
+        if outcome.state is Ending.HELD and isinstance(case.purpose, Importing):
+            self._held.keep(run, case.purpose.job, outcome.objections, self._now() + self._hold_for)
         elif outcome.state is Ending.DONE:
             self._held.forget(run)
         self._runs.end(run, outcome.state, plan, report)
@@ -273,33 +211,34 @@ class Imports:
             self._changed(case.ledger.calendar)
 
     def _carry_out(self, case: _Case, run: int, progress: Progress) -> Outcome:
-        writer = Writer(case.sink, case.ledger, self._partner, case.source, run)
+        writer = Writer(case.sink, case.ledger, self._partner, case.purpose.source, run)
         try:
             writer.settle()
         except (Transient, Denied) as stop:
-            decision = case.decide()
+            decision = case.decide(self._now())
             return _reported(case, decision, stopped(decision.plan, stop, decision.plan.changes))
-        decision = case.decide()
+        decision = case.decide(self._now())
         if decision.objections:
             return _outcome(case, Ending.HELD, decision)
         writer.owners = decision.owners
         return _reported(case, decision, apply(decision.plan, writer, progress))
 
 
-def _outcome(case: _Case, state: Ending, decision: _Decision) -> Outcome:
+def _outcome(case: _Case, state: Ending, decision: Decision) -> Outcome:
+    reading = case.purpose.reading
     return Outcome(
         state,
         decision.plan,
-        case.kind,
+        case.purpose.kind,
         objections=decision.objections if state in {Ending.HELD, Ending.DRY} else (),
         unfit=decision.refused,
-        events=case.reading.events,
-        problems=tuple(case.reading.problems),
-        ignored=case.reading.ignored,
+        events=reading.events,
+        problems=tuple(reading.problems),
+        ignored=reading.ignored,
     )
 
 
-def _reported(case: _Case, decision: _Decision, report: Report) -> Outcome:
+def _reported(case: _Case, decision: Decision, report: Report) -> Outcome:
     """What does not fit was refused as well, before anything was tried."""
     whole = replace(report, refused=(*decision.refused, *report.refused))
     left = Ending.LEFT if report.left or report.stopped else Ending.DONE

@@ -116,6 +116,6 @@ class LocalImports(RuleBasedStateMachine):
 
 
 TestImports = Imports.TestCase
-TestImports.settings = settings(max_examples=200, stateful_step_count=15, deadline=None)
+TestImports.settings = settings(max_examples=150, stateful_step_count=15, deadline=None)
 TestLocalImports = LocalImports.TestCase
 TestLocalImports.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)

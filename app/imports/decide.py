@@ -1,0 +1,141 @@
+"""What a run is for, and what it wants to do: import a file, undo a run, or purge an import. Touches nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from app.ics import Reading
+from app.imports.desire import Wishes
+from app.imports.guard import Guard, ReadingFacts, surprises
+from app.imports.ledger import Ledger
+from app.imports.plan import Plan, make_plan
+from app.imports.report import Note
+from app.imports.runs import Kind
+from app.imports.subscription import Import, Mode
+from app.imports.undo import purge_plan, undo_plan
+from bridges.contract import SinkRules
+from bridges.model import OccurrenceId
+
+NO_FILE = Reading((), 0, (), {})
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A plan, what stands against it, and what is no part of it.
+
+    `refused` before any try is what the LMS cannot hold, or what an undo must leave alone. `owners` answer for what
+    an undo gives back.
+    """
+
+    plan: Plan
+    objections: tuple[str, ...] = ()
+    refused: tuple[Note, ...] = ()
+    owners: Mapping[OccurrenceId, str] = field(default_factory=dict)
+
+
+class Purpose(Protocol):
+    """Why a calendar is written to. `source` is the import whose events are at stake."""
+
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def reading(self) -> Reading: ...
+
+    @property
+    def body(self) -> bytes: ...
+
+    def decide(self, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision:
+        """What is to be done to a calendar whose (settled) ledger this is. `now` is aware."""
+
+
+@dataclass(frozen=True, slots=True)
+class Importing:
+    """Write a file. `previous` counts the events of the last one; `planned` is the plan that a yes was given to."""
+
+    job: Import
+    reading: Reading
+    wishes: Wishes
+    guard: Guard
+    previous: Callable[[Import], int | None]
+    planned: Mapping[str, Any] | None = None
+
+    kind = Kind.IMPORT
+
+    @property
+    def source(self) -> str:
+        return self.job.source
+
+    @property
+    def body(self) -> bytes:
+        return self.job.data
+
+    def decide(self, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision:
+        job, entries = self.job, ledger.entries()
+        plan = make_plan(
+            self.wishes.wanted,
+            entries,
+            calendar=job.calendar,
+            source=job.source,
+            scope=job.window,
+            rules=rules,
+            now=now,
+            unread=self.wishes.unread(self.reading.unread, self.reading.unread_all),
+            grace=None if job.mode is Mode.ADD else job.grace,
+        )
+        if self.planned is not None:
+            objections = surprises(plan, self.planned)
+        elif job.approved and not job.dry_run:
+            objections = []
+        else:
+            objections = self.guard.objections(plan, entries, self._facts())
+        return Decision(plan, tuple(objections), self.wishes.unfit)
+
+    def _facts(self) -> ReadingFacts:
+        uids = frozenset(occurrence.id.uid for occurrence in self.reading.occurrences)
+        return ReadingFacts(self.reading.events, uids, self.previous(self.job))
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing:
+    """Take one run back."""
+
+    source: str
+    run: int
+
+    kind = Kind.UNDO
+    reading = NO_FILE
+    body = b""
+
+    def decide(self, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision:
+        back = undo_plan(
+            ledger.journal(self.run),
+            ledger.entries(),
+            run=self.run,
+            calendar=ledger.calendar,
+            source=self.source,
+            scope=ledger.scope,
+            rules=rules,
+        )
+        return Decision(back.plan, refused=back.skipped, owners=back.owners)
+
+
+@dataclass(frozen=True, slots=True)
+class Purging:
+    """Take away all that an import ever wrote."""
+
+    source: str
+
+    kind = Kind.PURGE
+    reading = NO_FILE
+    body = b""
+
+    def decide(self, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision:
+        plan = purge_plan(ledger.entries(), calendar=ledger.calendar, source=self.source, scope=ledger.scope)
+        return Decision(plan)
