@@ -2,6 +2,8 @@
 
 `killed` imports a timetable into a fake Blackboard over HTTP with the real command line, kills the importer with
 SIGKILL again and again, lets it finish, and counts what stands in the LMS.
+
+`faults` imports 50 events into each LMS, with each of its faults at each of its calls (`--stride 1`), in process.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import Any
 
 import requests
 
+from tests.faults import SITES, matrix
 from tests.timetable import Lesson, timetable
 
 COURSE = "learn/course/courseId:BIO101"
@@ -126,15 +129,27 @@ def finish(learn: Learn, file: Path) -> int:
     raise AssertionError("the import never came to its end")
 
 
+def faults(names: list[str], stride: int) -> str:
+    """Run the proof. AssertionError where an import did not end with each event once; else what happened."""
+    runs = Counter(runs for _, _, _, runs in matrix(names, stride=stride))
+    told = ", ".join(f"{count} took {runs} runs" for runs, count in sorted(runs.items()))
+    return f"{runs.total()} imports over a bad line, each event there once: {told}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument("proof", choices=["killed"])
+    parser.add_argument("proof", choices=["killed", "faults"])
     parser.add_argument("--series", type=int, default=200)
     parser.add_argument("--weeks", type=int, default=30)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lost", type=float, default=0.0, help="share of creates whose answer is lost")
+    parser.add_argument("--stride", type=int, default=1, help="of the calls every so many-th gets its faults")
+    parser.add_argument("--lms", choices=list(SITES), nargs="*", default=list(SITES))
     given = parser.parse_args()
+    if given.proof == "faults":
+        print(faults(given.lms, given.stride))
+        return
     print(killed(given.series, given.weeks, given.kills, given.seed, given.lost))
 
 
