@@ -32,7 +32,7 @@ import logging
 import threading
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -339,6 +339,23 @@ class BlackboardBridge:
                 yield Calendar(ref, _line(item.get("name")) or str(ref), writable=True)
         if self._settings.linking:
             yield from self.links()
+
+    def canonical(self, calendar: CalendarRef) -> CalendarRef:
+        """The calendar by primary ids (`courseId:BIO101` and `_12594_1` are one course); a new name costs a call."""
+        match calendar.kind:
+            case Kind.COURSE:
+                return replace(calendar, id=self._course(calendar.id))
+            case Kind.OFFICE_HOURS:
+                course, slash, owner = calendar.id.partition("/")
+                return replace(calendar, id=f"{self._course(course)}{slash}{self._known_as(owner)}")
+            case Kind.PERSON:
+                return replace(calendar, id=self._known_as(calendar.id))
+            case _:
+                return calendar
+
+    def _known_as(self, spelling: str) -> str:
+        person = self._links.find(spelling) if spelling else None
+        return person.id if person else spelling
 
     def read(self, calendar: CalendarRef, window: Window) -> list[Found]:
         """What overlaps the window, one call per 16 weeks and page. A due date counts at its minute."""

@@ -191,7 +191,7 @@ class Vault(Protocol):
 class PlainVault:
     """A vault for one process that forgets everything at its end."""
 
-    secrets: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
     lock: AbstractContextManager[Any] = field(default_factory=RLock)
 
     def get(self, name: str) -> str | None:

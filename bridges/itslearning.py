@@ -286,11 +286,10 @@ class ItslearningBridge:
     """
 
     Settings = ItslearningSettings
-    rules = SinkRules(keys_reusable=False, keeps_all_day=False, finds_by_key=True)
-
     def __init__(
         self, name: str, settings: ItslearningSettings, tools: Tools, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:
+        self.rules = SinkRules(keys_reusable=False, keeps_all_day=False, finds_by_key=True, batch=settings.batch)
         self.known_keys: KnownKeys | None = None
         self._name = name
         self._settings = settings

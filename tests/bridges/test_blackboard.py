@@ -602,3 +602,12 @@ def test_the_fake_keeps_a_journal_on_disk(tmp_path: Path) -> None:
     fake.close()
     assert state["calls"] == {"token": 1, "create": 1}
     assert (tmp_path / "journal").read_text().count('"do": "create"') == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.COURSE, Kind.OFFICE_HOURS])
+def test_all_names_of_a_course_stand_for_one(bridge: BlackboardBridge, learn: FakeLearn, kind: Kind) -> None:
+    plain = CalendarRef("learn", kind, COURSE.id)
+    for name in (COURSE.id, "courseId:BIO101", "externalId:sis-BIO101"):
+        assert bridge.canonical(replace(plain, id=name)) == plain
+    assert bridge.canonical(INSTITUTION) == INSTITUTION
+    assert learn.calls["course"] == 2
