@@ -208,7 +208,7 @@ def survives(opened: Opened, fault: Fault, after: int, count: int = 50) -> int:
         imports = Imports(engine, lambda _: site.sink, now=clock, zone=OSLO, guard=guard, partner="calbridge")
         run = partial(imports.run, seminars(count), site.calendar, YEAR)
         site.spoil(fault, after)
-        outcomes = []
+        outcomes: list[Outcome] = []
         while len(outcomes) < MOST_RUNS and not (outcomes and outcomes[-1].state is Ending.DONE):
             outcomes.append(run())
             _check(outcomes[-1], site, count)
