@@ -30,7 +30,6 @@ import hashlib
 import json
 import logging
 import threading
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
@@ -42,7 +41,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from bridges.contract import SinkRules, Tools, Vault
 from bridges.errors import Denied, Gone, Rejected, Transient
-from bridges.http import Forbidden, Limits, LmsHttp
+from bridges.http import Answer, Forbidden, Limits, LmsHttp
 from bridges.model import (
     AllDay,
     Calendar,
@@ -51,13 +50,13 @@ from bridges.model import (
     Found,
     Kind,
     RemoteRef,
-    Status,
     SyncKey,
     Timed,
     When,
     Window,
     instant,
 )
+from bridges.text import UNTITLED, cleaned, cut, folded, on_one_line, titled, unsaid
 
 if TYPE_CHECKING:
     import requests
@@ -67,7 +66,6 @@ COURSES = "/learn/api/public/v3/courses"
 SCOPE = "read write delete offline"
 TITLE = 255
 LOCATION = 1024
-UNTITLED = "(untitled)"
 TICK = timedelta(milliseconds=1)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 NOT_OURS = "Blackboard opens what is a person's own to nobody but the person"
@@ -192,12 +190,12 @@ class Bearer:
         request.headers["Authorization"] = f"Bearer {self._current()}"
         return request
 
-    def renew(self, request: requests.PreparedRequest) -> bool:
-        """Forget the token that was refused, unless another thread has replaced it meanwhile."""
+    def renew(self, request: requests.PreparedRequest, refusal: Answer) -> bool:
+        """Forget the token that was not taken (401), unless another thread has replaced it meanwhile."""
         with self._lock:
-            if request.headers.get("Authorization") == f"Bearer {self._token}":
+            if refusal.status == 401 and request.headers.get("Authorization") == f"Bearer {self._token}":
                 self._token = ""
-        return True
+        return refusal.status == 401
 
     def _current(self) -> str:
         """The token while it is young: one that is handed out again may have seconds left, and half of them count."""
@@ -336,7 +334,7 @@ class BlackboardBridge:
         for item in self._listed(self._http, f"{API}/calendars", {"limit": self._settings.page_size}):
             ref = self._calendar_ref(item.get("id"))
             if ref is not None:
-                yield Calendar(ref, _line(item.get("name")) or str(ref), writable=True)
+                yield Calendar(ref, on_one_line(item.get("name")) or str(ref), writable=True)
         if self._settings.linking:
             yield from self.links()
 
@@ -436,15 +434,12 @@ class BlackboardBridge:
 
         An event without length gets `deadline_minutes` after its start. A cancelled one says so in its title.
         """
-        title = _line(event.title) or UNTITLED
-        prefix = _line(self._settings.cancelled_prefix)
-        if event.status is Status.CANCELLED and prefix and not title.startswith(prefix):
-            title = f"{prefix} {title}"
+        text = cleaned(event.text)
         return Event(
-            title=_cut(title, TITLE),
+            title=cut(titled(event, self._settings.cancelled_prefix), TITLE),
             when=self._fit_when(event.when),
-            text=_with_link(_plain(event.text), _line(event.url)),
-            place=_cut(_line(event.place), LOCATION),
+            text=folded(text, [unsaid(event.url, text)]),
+            place=cut(on_one_line(event.place), LOCATION),
         )
 
     def create(self, calendar: CalendarRef, key: SyncKey, event: Event) -> RemoteRef:
@@ -545,7 +540,7 @@ class BlackboardBridge:
         http = PersonHttp(self._http, self._settings, self._tools, self._bearer(lambda: granted))
         user = http.get(f"{API}/users/uuid:{quote(uuid, safe='')}", {"fields": "id,userName"})
         id = _required_id(user, self._http.host)
-        return Person(id, _line(user.get("userName")) or id, uuid)
+        return Person(id, on_one_line(user.get("userName")) or id, uuid)
 
     def _http_of(self, person: Person | None) -> LmsHttp:
         """The application's calls, or the person's own; whoever came first makes room."""
@@ -646,10 +641,10 @@ class BlackboardBridge:
         return Found(
             ref=RemoteRef(f"{kind}/{id}"),
             event=Event(
-                title=_line(item.get("title")) or UNTITLED,
+                title=on_one_line(item.get("title")) or UNTITLED,
                 when=Timed(start, max(start, end)),
-                text=_plain(item.get("description")),
-                place=_line(item.get("location")),
+                text=cleaned(item.get("description")),
+                place=on_one_line(item.get("location")),
             ),
             writable=kind in ("Course", "Institution", "OfficeHours", "Personal"),
             modified=_moment(item.get("modified")),
@@ -754,48 +749,3 @@ def _moment(text: Any) -> datetime | None:
         return _floored(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
     except (ValueError, OverflowError):
         return None
-
-
-def _plain(text: Any) -> str:
-    """Text with plain line ends and without control characters or lone surrogates."""
-    if not isinstance(text, str):
-        return ""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs")).strip()
-
-
-def _line(text: Any) -> str:
-    return " ".join(_plain(text).split())
-
-
-def _with_link(text: str, url: str) -> str:
-    """The text with its link below it; Learn has no field for one."""
-    return text if not url or url in text.split() else f"{text}\n\n{url}".strip()
-
-
-def _cut(text: str, limit: int) -> str:
-    """At most so many UTF-16 letters; a longer text ends in an ellipsis after a whole character as people see it."""
-    if len(text) <= limit and _letters(text) <= limit:
-        return text
-    end = min(limit, len(text) - 1)
-    while end and (_letters(text[:end]) > limit - 1 or _joins(text, end)):
-        end -= 1
-    return f"{text[:end].rstrip()}…"
-
-
-def _letters(text: str) -> int:
-    return len(text.encode("utf-16-le")) // 2
-
-
-def _joins(text: str, border: int) -> bool:
-    """Whether the characters on both sides of a border make one: accents, joined emoji, skin tones, flags."""
-    before, after = text[border - 1], text[border]
-    if unicodedata.combining(after) or after in "\u200d\ufe0f\u20e3" or before == "\u200d":
-        return True
-    if "\U0001f3fb" <= after <= "\U0001f3ff":
-        return True
-    flags = len(text[:border]) - len(text[:border].rstrip(_FLAG_LETTERS))
-    return after in _FLAG_LETTERS and flags % 2 == 1
-
-
-_FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))

@@ -86,8 +86,8 @@ class Auth(Protocol):
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest: ...
 
-    def renew(self, request: requests.PreparedRequest) -> bool:
-        """After a 401 to this request: whether it is worth signing and sending it once more."""
+    def renew(self, request: requests.PreparedRequest, refusal: Answer) -> bool:
+        """After a 401 or 403 to this request: whether it is worth signing and sending it once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ class LmsHttp:
     def _attempt(self, request: requests.Request, deadline: float, auth: Auth | None) -> Answer:
         signed = self._signed(request, auth)
         answer = self._exchange(signed, deadline)
-        if answer.status == 401 and auth is not None and self._renewed(signed, auth):
+        if answer.status in (401, 403) and auth is not None and self._renewed(signed, answer, auth):
             answer = self._exchange(self._signed(request, auth), deadline)
         return answer
 
@@ -264,9 +264,9 @@ class LmsHttp:
         with self._signing():
             return auth(prepared) if auth is not None else prepared
 
-    def _renewed(self, request: requests.PreparedRequest, auth: Auth) -> bool:
+    def _renewed(self, request: requests.PreparedRequest, refusal: Answer, auth: Auth) -> bool:
         with self._signing():
-            return auth.renew(request)
+            return auth.renew(request, refusal)
 
     @contextmanager
     def _signing(self) -> Iterator[None]:

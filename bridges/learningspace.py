@@ -229,7 +229,7 @@ class _Entry:
             request.headers[self._settings.header] = self._settings.header_value.get_secret_value()
         return request
 
-    def renew(self, request: requests.PreparedRequest) -> bool:
+    def renew(self, request: requests.PreparedRequest, refusal: Answer) -> bool:
         return False
 
 

@@ -114,12 +114,12 @@ class OneTimeRefresh:
         request.headers["Authorization"] = f"Bearer {self._current()}"
         return request
 
-    def renew(self, request: requests.PreparedRequest) -> bool:
-        """Forget the token that was refused, unless another thread has replaced it meanwhile."""
+    def renew(self, request: requests.PreparedRequest, refusal: Answer) -> bool:
+        """Forget the token that was not taken (401), unless another thread has replaced it meanwhile."""
         with self._lock:
-            if request.headers.get("Authorization") == f"Bearer {self._grant.access}":
+            if refusal.status == 401 and request.headers.get("Authorization") == f"Bearer {self._grant.access}":
                 self._refused = self._grant.access
-        return True
+        return refusal.status == 401
 
     def _current(self) -> str:
         with self._lock:
@@ -188,14 +188,13 @@ class IdKey:
         request.url = url._replace(query="&".join(filter(None, (url.query, signed)))).geturl()
         return request
 
-    def renew(self, request: requests.PreparedRequest) -> bool:
-        """Whether the clock was set since this request was signed."""
+    def renew(self, request: requests.PreparedRequest, refusal: Answer) -> bool:
+        """Follow the site's clock, if it tells it; whether that makes another signature of this request."""
+        told = _CLOCK.search(refusal.body[:500].decode("utf-8", "replace"))
+        if told is not None:
+            self._skew = int(told[1]) - int(self._now().timestamp())
         signed = dict(parse_qsl(urlsplit(request.url or "").query)).get("x_t", "0")
         return abs(int(signed) - self._unix_time()) > DRIFT
-
-    def set_clock(self, moment: int) -> None:
-        """From now on count from the site's own time, in Unix seconds."""
-        self._skew = moment - int(self._now().timestamp())
 
     def _unix_time(self) -> int:
         return int(self._now().timestamp()) + self._skew
@@ -220,7 +219,7 @@ class Credits(NamedTuple):
 
 
 class ValenceHttp(LmsHttp):
-    """HTTP to one site: sets a clock that is off, counts credits, reads the site's words and both kinds of listing."""
+    """HTTP to one site: counts credits, reads the site's words and both kinds of listing."""
 
     def __init__(
         self, base_url: str, tools: Tools, *, auth: Auth | None = None, limits: Limits | None = None, credits: Credits
@@ -250,15 +249,6 @@ class ValenceHttp(LmsHttp):
 
     def _no_page(self, page: Any) -> Transient:
         return Transient(f"{self.host} sent something else than a page of a list.", raw=repr(page)[:1000])
-
-    def _exchange(self, request: requests.PreparedRequest, deadline: float) -> Answer:
-        """A refusal for the clock's sake becomes a 401, which is what a new signature mends."""
-        answer = super()._exchange(request, deadline)
-        clock = _CLOCK.search(answer.body[:500].decode("utf-8", "replace")) if answer.status == 403 else None
-        if clock is None or not isinstance(self._auth, IdKey):
-            return answer
-        self._auth.set_clock(int(clock[1]))
-        return Answer(401, answer.headers, answer.body)
 
     def _quota(self, answer: Answer) -> Quota | None:
         """Credits as calls; after a 429, which may say no more than Retry-After, none are left for so long."""

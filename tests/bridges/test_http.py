@@ -319,7 +319,7 @@ class Badge:
         request.headers["Authorization"] = f"Badge {self.number}"
         return request
 
-    def renew(self, request: requests.PreparedRequest) -> bool:
+    def renew(self, request: requests.PreparedRequest, refusal: Answer) -> bool:
         self.number, self.left = self.number + 1, self.left - 1
         return self.left >= 0
 
