@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from app.cli import main
 from app.config import example
 from tests.campus import EXAM, LECTURES, calendar
+from tests.fakes.itslearning import FakeItslearning
+from tests.fakes.wsgi import serving
 
 WINDOW = ["--from", "2026-10-20", "--to", "2026-12-31"]
 
@@ -207,3 +209,18 @@ def test_a_store_that_cannot_be_opened_names_the_setting(shell: Shell) -> None:
     result = shell("feed", "list")
     assert result.exit_code == 2
     assert "store.url" in result.stderr
+
+
+def test_the_schema_of_an_itslearning_site_is_stored_and_compared(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    site = FakeItslearning()
+    site.settings.schemas = True
+    with serving(site) as url:
+        (tmp_path / "config.toml").write_text(f'store.url = "sqlite:///{tmp_path}/x.sqlite3"\n\n{site.connection(url)}')
+        result = shell("itslearning", "schema", "--write", str(tmp_path / "schema"))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert json.loads((tmp_path / "schema" / "types.json").read_text()) == site.types
+
+
+def test_no_schema_without_itslearning(shell: Shell) -> None:
+    assert shell("itslearning", "schema").exit_code == 2

@@ -1,0 +1,27 @@
+"""The command line. Each command loads only what it needs, so that a small one starts fast."""
+
+from __future__ import annotations
+
+import click
+
+from app.cli import calendars, credentials, feeds, imports, serving, subscriptions
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--config", "path", type=click.Path(dir_okay=False), help="The configuration (default: ./config.toml).")
+@click.version_option(package_name="calbridge")
+@click.pass_context
+def main(context: click.Context, path: str | None) -> None:
+    """An iCalendar bridge and feed server for learning-management systems."""
+    context.obj = path
+
+
+for _command in (
+    *(serving.serve, serving.work_command, serving.check_config),
+    *(calendars.calendars, calendars.expand, calendars.itslearning),
+    *(feeds.feed, feeds.refresh),
+    *(imports.import_file, imports.run, imports.undo, imports.purge),
+    subscriptions.subscription,
+    *(credentials.token, credentials.link),
+):
+    main.add_command(_command)

@@ -1,0 +1,127 @@
+"""`calendars` and `expand`: what an LMS shows, and what a file holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+
+from app.cli.common import NOTHING_READ, bound, config_file, parts, told
+
+if TYPE_CHECKING:
+    from app.parts import Parts
+
+
+@click.command()
+@click.argument("lms", required=False)
+def calendars(lms: str | None) -> None:
+    """List the calendars that the connections see (or that of one LMS)."""
+    with told():
+        joined = parts()
+        if lms:
+            _say_calendars(joined, lms)
+            return
+        failed = [name for name in sorted(joined.config.connections) if not _tried_calendars(joined, name)]
+        sys.exit(1 if failed else 0)
+
+
+def _tried_calendars(joined: Parts, lms: str) -> bool:
+    """One connection that is away, or that lists nothing, does not hide the others."""
+    from bridges.errors import BridgeError
+
+    try:
+        _say_calendars(joined, lms)
+    except BridgeError as error:
+        click.echo(f"{lms}: {error}", err=True)
+        return False
+    return True
+
+
+def _say_calendars(joined: Parts, lms: str) -> None:
+    for calendar in joined.calendars(lms):
+        click.echo(f"{calendar.ref}\t{'writable' if calendar.writable else 'read-only'}\t{calendar.name}")
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--from", "since", required=True, help="The first day (or a time, ISO 8601).")
+@click.option("--to", "until", required=True, help="The day after the last one (or a time, ISO 8601).")
+@click.option(
+    "--zone", help="The zone of floating times and of the days given (IANA; default: as the configuration says)."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def expand(file: Path, since: str, until: str, zone: str | None, as_json: bool) -> None:
+    """List every occurrence of FILE within [from, to), sorted by start, then UID. Problems go to standard error."""
+    from app.ics import read_occurrences
+    from app.ics.listing import line, record
+
+    with told():
+        home = _zone(zone)
+        reading = read_occurrences(file.read_bytes(), bound(since, home), bound(until, home), zone=home)
+    for problem in reading.problems:
+        click.echo(str(problem), err=True)
+    for occurrence in reading.occurrences:
+        click.echo(json.dumps(record(occurrence), ensure_ascii=False) if as_json else line(occurrence))
+    sys.exit(NOTHING_READ if not reading.occurrences and not reading.events and reading.problems else 0)
+
+
+def _zone(name: str | None) -> ZoneInfo:
+    if name is None:
+        from app.config import load
+
+        return load(config_file(), os.environ).zone
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"no time zone is called '{name}'; write an IANA name such as Europe/Oslo") from None
+
+
+@click.group()
+def itslearning() -> None:
+    """What only itslearning has."""
+
+
+@itslearning.command("schema")
+@click.argument("lms", required=False)
+@click.option("--write", "folder", type=click.Path(file_okay=False, path_type=Path), default="itslearning-schema")
+def itslearning_schema(lms: str | None, folder: Path) -> None:
+    """Store what the site's GetMessageTypes publishes, and tell where it differs from what calbridge sends.
+
+    LMS is the connection's name, if there are several. Exit status: 0 no difference, 1 differences, 2 not read.
+    """
+    with told():
+        joined = parts()
+        names = [lms] if lms else sorted(joined.config.connections)
+        found = [bridge for bridge in map(joined.bridge, names) if isinstance(bridge, Published)]
+        if len(found) != 1:
+            raise ValueError("name the itslearning connection: the configuration has none, or several")
+        schema = found[0].schema()
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "types.json").write_text(json.dumps(dict(schema.types), indent=1) + "\n", "utf-8")
+        for name, document in schema.documents.items():
+            (folder / f"{name}.xsd").write_text(document, "utf-8")
+    click.echo(f"{len(schema.types)} messages, stored in {folder}", err=True)
+    for difference in schema.differences:
+        click.echo(difference)
+    sys.exit(1 if schema.differences else 0)
+
+
+class Schema(Protocol):
+    """What a site says of its messages: numbers and XSDs by name, and how they differ from what is sent."""
+
+    types: Mapping[str, int]
+    documents: Mapping[str, str]
+    differences: Sequence[str]
+
+
+@runtime_checkable
+class Published(Protocol):
+    """A bridge whose LMS publishes the form of its messages."""
+
+    def schema(self) -> Schema: ...

@@ -1,0 +1,169 @@
+"""`import`, `run`, `undo` and `purge`: calendar files into LMS calendars, and back out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from app.cli.common import NOTHING_READ, parts, told
+
+if TYPE_CHECKING:
+    from app.imports.outcome import Outcome
+    from app.imports.report import Report
+
+
+@click.command("import")
+@click.argument("file", type=click.File("rb"))
+@click.option(
+    "--into", "calendar", required=True, help="The calendar: lms/kind/id, as 'calbridge calendars' lists them."
+)
+@click.option("--from", "since", help="The first day to write (default: today).")
+@click.option("--to", "until", help="The day after the last one (default: imports.ahead_days ahead).")
+@click.option(
+    "--name", "source", default="upload", show_default=True, help="Which import this is: each keeps its own events."
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["replace", "add"]),
+    default="replace",
+    show_default=True,
+    help="Whether earlier events of this import that the file lacks go, or stay.",
+)
+@click.option("--include", multiple=True, metavar="PATTERN", help="Only these, as 'title:Lecture*'.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="None of these; 'place:' and 'category:' too.")
+@click.option("--rename", "renames", multiple=True, metavar="PATTERN=TITLE", help="New titles; {} is the old one.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@click.option("--approve", is_flag=True, help="Carry the plan out even if it looks reckless.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def import_file(
+    file: BinaryIO,
+    calendar: str,
+    since: str | None,
+    until: str | None,
+    source: str,
+    mode: str,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    renames: tuple[str, ...],
+    dry_run: bool,
+    approve: bool,
+    as_json: bool,
+) -> None:
+    """Write each occurrence of the calendar FILE into an LMS calendar; what is there already is left alone.
+
+    Exit status: 0 done, 2 nothing could be read or written, 3 held for a yes, 4 unfinished (run it again), 5 done but
+    for some that were refused.
+    """
+    from app.imports.rules import Rules, rename
+    from app.imports.run import Mode
+    from app.imports.window import window_of
+
+    with told():
+        joined = parts()
+        window = window_of(since, until, joined.now(), joined.config.zone, joined.config.imports.ahead_days)
+        outcome = joined.imports.run(
+            file.read(),
+            joined.named(calendar),
+            window,
+            source=source,
+            mode=Mode(mode),
+            rules=Rules(include, exclude, tuple(map(rename, renames))),
+            dry_run=dry_run,
+            approved=approve,
+            progress=None if as_json else _Bar(),
+        )
+    _tell(outcome, as_json)
+
+
+@click.command()
+@click.argument("run", type=int)
+@click.option("--dry-run", is_flag=True, help="Show what would be taken back, and touch nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def undo(run: int, dry_run: bool, as_json: bool) -> None:
+    """Take back what one RUN did: what it created goes, what it changed returns, what it deleted comes back.
+
+    What another run has changed since is left alone and listed as refused. Exit status as for an import.
+    """
+    with told():
+        outcome = parts().imports.undo(run, dry_run=dry_run, progress=None if as_json else _Bar())
+    _tell(outcome, as_json)
+
+
+@click.command()
+@click.option("--into", "calendar", required=True, help="The calendar: lms/kind/id.")
+@click.option("--name", "source", required=True, help="The import whose events go, as 'import --name' had it.")
+@click.option("--dry-run", is_flag=True, help="Show what would be taken away, and touch nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def purge(calendar: str, source: str, dry_run: bool, as_json: bool) -> None:
+    """Take away all that one import ever wrote into a calendar, past events too, and nothing else."""
+    with told():
+        joined = parts()
+        ref = joined.named(calendar)
+        outcome = joined.imports.purge(ref, source, dry_run=dry_run, progress=None if as_json else _Bar())
+    _tell(outcome, as_json)
+
+
+@click.group()
+def run() -> None:
+    """The runs of imports: what they did, and those that wait for a yes."""
+
+
+@run.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--count", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many, at most.")
+def run_list(as_json: bool, count: int) -> None:
+    """The latest runs, newest first."""
+    with told():
+        for one in parts().imports.latest(count):
+            click.echo(json.dumps(one.to_json(), ensure_ascii=False) if as_json else one.to_text())
+
+
+@run.command("show")
+@click.argument("number", metavar="RUN", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print it as one JSON object.")
+def run_show(number: int, as_json: bool) -> None:
+    """One RUN with its plan and what became of it."""
+    with told():
+        one = parts().imports.get(number)
+    click.echo(json.dumps(one.to_json(), ensure_ascii=False) if as_json else "\n".join(one.lines()))
+
+
+@run.command("approve")
+@click.argument("number", metavar="RUN", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def run_approve(number: int, as_json: bool) -> None:
+    """Say yes to a RUN that waits: it is planned anew from its file and carried out. Exit status as for an import."""
+    with told():
+        outcome = parts().imports.approve(number, progress=None if as_json else _Bar())
+    _tell(outcome, as_json)
+
+
+@run.command("cancel")
+@click.argument("number", metavar="RUN", type=int)
+def run_cancel(number: int) -> None:
+    """Say no to a RUN that waits."""
+    with told():
+        click.echo(parts().imports.cancel(number).to_text())
+
+
+def _tell(outcome: Outcome, as_json: bool) -> None:
+    """Print what an import came to, and end with the status that says it."""
+    click.echo(json.dumps(outcome.to_json(), ensure_ascii=False) if as_json else outcome.to_text())
+    sys.exit(_status(outcome.state, outcome.report))
+
+
+def _status(state: str, report: Report | None) -> int:
+    if report is not None and report.refused and state == "done":
+        return 5
+    return {"done": 0, "dry": 0, "held": 3, "left": 4}.get(state, NOTHING_READ)
+
+
+class _Bar:
+    """A progress line on a terminal: nothing where nobody looks."""
+
+    def __call__(self, done: int, total: int) -> None:
+        if sys.stderr.isatty() and total:
+            click.echo(f"\r{done}/{total} written", nl=done == total, err=True)

@@ -1,0 +1,128 @@
+"""`serve`, `work` and `check-config`: the processes, and the settings they run on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.common import config_file, parts, told
+
+if TYPE_CHECKING:
+    from threading import Event
+
+    from app.parts import Parts
+
+
+THREADS = 16
+"""Requests under way at a time: one that waits for an LMS must not keep cached feeds from being served."""
+
+
+@click.command()
+@click.option("--host", help="The address to listen on (server.host).")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port to listen on (server.port).")
+@click.option(
+    "--worker/--no-worker", default=True, help="Also do what is due, as 'calbridge work' does (default: yes)."
+)
+def serve(host: str | None, port: int | None, worker: bool) -> None:
+    """Serve feeds, pages and the API, and read what is due in the background."""
+    with told():
+        joined = parts()
+        server = joined.config.server
+        _listen(joined, host or server.host, port or server.port, worker)
+
+
+def _listen(joined: Parts, host: str, port: int, worker: bool) -> None:
+    from app import tokens
+    from app.web.access import is_loopback
+
+    if not is_loopback(f"[{host}]" if ":" in host else host) and not tokens.any_made(joined.engine):
+        raise ValueError(
+            f"on {host} others can reach this server, and whatever writes needs a token then: "
+            "make one first with 'calbridge token add NAME'"
+        )
+    path = config_file()
+    if path:  # for the processes that are started now
+        os.environ["CALBRIDGE_CONFIG"] = os.path.abspath(path)
+    joined.engine.dispose()  # the worker is another process: no connection is carried over
+    click.echo(f"calbridge serves http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C stops it)")
+    with _worker() if worker else nullcontext():
+        _serve(host, port)
+
+
+@contextmanager
+def _worker() -> Iterator[None]:
+    """A worker in a process of its own, so that a long reading never holds up a request."""
+    command = [sys.executable, "-P", "-m", "app.cli", "work", "--tied"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603 - our own words alone
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def _serve(host: str, port: int) -> None:
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    Server(
+        "wsgi:app",
+        address=host,
+        port=port,
+        interface=Interfaces.WSGI,
+        websockets=False,
+        workers=1,
+        blocking_threads=THREADS,
+        log_level=LogLevels.error,
+    ).serve()
+
+
+@click.command("work")
+@click.option("--tied", is_flag=True, hidden=True, help="Say only what goes wrong, and stop when standard input ends.")
+def work_command(tied: bool) -> None:
+    """Read calendars and pull subscriptions when they are due, until stopped. Any number may run, on any host."""
+    import logging
+    import signal
+    from threading import Event, Thread
+
+    from app.work import work
+
+    logging.basicConfig(level=logging.WARNING if tied else logging.INFO, format="%(levelname)s %(message)s")
+    stop = Event()
+    if tied:  # a server that was killed leaves no worker behind
+        Thread(target=_until_the_end_of_input, args=(stop,), daemon=True).start()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    with told():
+        joined = parts()
+        if not tied:
+            click.echo("calbridge works (Ctrl-C stops it)")
+        work(joined.refreshes, joined.now, stop)
+        joined.close()
+
+
+def _until_the_end_of_input(stop: Event) -> None:
+    sys.stdin.read()
+    stop.set()
+
+
+@click.command("check-config")
+@click.option("--example", is_flag=True, help="Print config.example.toml instead.")
+def check_config(example: bool) -> None:
+    """Tell everything that is wrong with the configuration."""
+    from app import config
+
+    if example:
+        click.echo(config.example(), nl=False)
+        return
+    with told():
+        path = config_file()
+        loaded = config.load(path, os.environ)
+        said = f"{path} is in order" if path else "no configuration: the defaults, with a demo campus"
+        click.echo(f"{said}. Connections: {', '.join(sorted(loaded.connections))}")

@@ -1,0 +1,135 @@
+"""`subscription`: calendars elsewhere that are pulled on a rhythm."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.common import NOTHING_READ, parts, told
+
+if TYPE_CHECKING:
+    pass
+
+
+@click.group()
+def subscription() -> None:
+    """Calendars elsewhere that are pulled into LMS calendars on a rhythm."""
+
+
+@subscription.command("add")
+@click.argument("url")
+@click.option("--into", "calendar", required=True, help="The calendar: lms/kind/id.")
+@click.option("--name", required=True, help="What it is called; its imports keep their own events under this name.")
+@click.option("--every", type=int, help="Minutes between two looks (default: fetch.every_minutes).")
+@click.option("--ahead", type=int, help="How many days ahead to write (default: imports.ahead_days).")
+@click.option("--mode", type=click.Choice(["replace", "add"]), default="replace", show_default=True)
+@click.option("--agent", default="", help="A user agent of its own, or 'microsoft' for the one that Microsoft likes.")
+@click.option("--user", help="Sign in with this name; the password is asked for.")
+@click.option("--header", help="Sign in with this header; its value is asked for.")
+def subscription_add(
+    url: str,
+    calendar: str,
+    name: str,
+    every: int | None,
+    ahead: int | None,
+    mode: str,
+    agent: str,
+    user: str | None,
+    header: str | None,
+) -> None:
+    """Pull the calendar at URL (https, webcal) from now on."""
+    from app.imports.fetch import Credential
+    from app.imports.run import Mode
+    from app.imports.subscriptions import Wish
+
+    with told():
+        if user and header:
+            raise ValueError("a subscription signs in by --user or by --header, not by both")
+        joined = parts()
+        into = joined.named(calendar)
+        joined.sink(into.lms).check_target(into)
+        config = joined.config
+        pause = timedelta(minutes=every or config.fetch.every_minutes)
+        wish = Wish(name, url, into, pause, ahead or config.imports.ahead_days, Mode(mode), agent)
+        credential = Credential.basic(user, click.prompt("Password", hide_input=True, err=True)) if user else None
+        if header:
+            credential = Credential(header, click.prompt(header, hide_input=True, err=True))
+        click.echo(joined.subscriptions.add(wish, credential).id)
+
+
+@subscription.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def subscription_list(as_json: bool) -> None:
+    """Every subscription and how it stands; of its address only the host."""
+    from app.imports.subscriptions import to_json
+
+    with told():
+        for one in parts().subscriptions.list():
+            facts = to_json(one)
+            words = (one.id, one.wish.source, facts["host"], one.wish.calendar, facts["standing"], one.state.problem)
+            click.echo(json.dumps(facts, ensure_ascii=False) if as_json else "\t".join(map(str, words)).rstrip())
+
+
+@subscription.command("show")
+@click.argument("id", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print it as one JSON object.")
+def subscription_show(id: int, as_json: bool) -> None:
+    """How subscription ID stands, and what happened to it, the newest first."""
+    from app.imports.subscriptions import to_json, visit_to_json
+
+    with told():
+        subscriptions = parts().subscriptions
+        facts = to_json(subscriptions.get(id))
+        visits = [visit_to_json(visit) for visit in subscriptions.history(id, 50)]
+    if as_json:
+        click.echo(json.dumps({**facts, "history": visits}, ensure_ascii=False))
+        return
+    for name, value in facts.items():
+        click.echo(f"{name}: {'' if value is None else value}".rstrip())
+    for visit in visits:
+        counts = "{created} created, {updated} updated, {deleted} deleted".format_map(visit)
+        said = visit["problem"] or (counts if visit["run"] else "")
+        click.echo(f"{visit['at']}\t{visit['what']}\t{said}".rstrip())
+
+
+@subscription.command("run")
+@click.argument("id", type=int)
+@click.option("--approve", is_flag=True, help="Carry the plan out even if it looks reckless.")
+def subscription_run(id: int, approve: bool) -> None:
+    """Pull subscription ID now.
+
+    Exit status: 0 done or unchanged, 2 nothing could be fetched or written, 3 held for a yes, 4 unfinished or busy.
+    """
+    with told():
+        visit = parts().subscriptions.run(id, approved=approve)
+    counts = f"{visit.created} created, {visit.updated} updated, {visit.deleted} deleted"
+    click.echo(f"{visit.what}\t{visit.problem or counts}")
+    sys.exit({"done": 0, "unchanged": 0, "held": 3, "left": 4, "busy": 4}.get(visit.what, NOTHING_READ))
+
+
+@subscription.command("remove")
+@click.argument("id", type=int)
+def subscription_remove(id: int) -> None:
+    """Pull subscription ID no longer, and forget it; what it wrote stays in the LMS."""
+    with told():
+        parts().subscriptions.remove(id)
+
+
+@subscription.command("enable")
+@click.argument("id", type=int)
+def subscription_enable(id: int) -> None:
+    """Pull subscription ID again, also if it was parked."""
+    with told():
+        parts().subscriptions.enable(id)
+
+
+@subscription.command("disable")
+@click.argument("id", type=int)
+def subscription_disable(id: int) -> None:
+    """Pull subscription ID no longer until it is enabled."""
+    with told():
+        parts().subscriptions.disable(id)
