@@ -132,7 +132,7 @@ class Aliases(Protocol):
     """An LMS whose calendars go by several names."""
 
     def canonical(self, calendar: CalendarRef) -> CalendarRef:
-        """The one name that stands for all of them; equal for equal calendars. Gone for a calendar that is not there."""
+        """The one name that stands for all of them, equal for equal calendars. Gone for one that is not there."""
 
 
 @dataclass(frozen=True, slots=True)

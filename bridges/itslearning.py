@@ -40,7 +40,7 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as clock
 from enum import StrEnum
 from itertools import islice
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -234,13 +234,6 @@ class Message(StrEnum):
 
 KnownKeys = Callable[[CalendarRef, Window], Iterable[RemoteRef]]
 """The refs of what we wrote into a calendar and did not delete, as far as it may overlap the window; more is fine."""
-
-
-@runtime_checkable
-class Keyed(Protocol):
-    """A Source that can only read what it is asked for by name: whoever holds the ledger sets `known_keys`."""
-
-    known_keys: KnownKeys | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from lxml import etree
 from pydantic import ValidationError
 
-from bridges.contract import BatchSink, Drop, Order, PlainMeter, Tools
+from bridges.contract import BatchSink, Drop, Keyed, Order, PlainMeter, Tools
 from bridges.contract import Put as Write
 from bridges.errors import BridgeError, Denied, Gone, KeyTaken, Rejected, Transient
-from bridges.itslearning import ItslearningBridge, ItslearningSettings, Keyed, Outcome
+from bridges.itslearning import ItslearningBridge, ItslearningSettings, Outcome
 from bridges.model import AllDay, CalendarRef, Event, Kind, RemoteRef, Status, SyncKey, Timed, Window
 from bridges.soap import ServerFault, parse
 from tests.bridges.contract import AROUND, MONDAY, SPECIMEN, Put, SinkContract, at, events, generated, key, values

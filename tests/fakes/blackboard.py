@@ -188,6 +188,13 @@ class FakeLearn:
         self.add_user("_1354_1", "integration")
         self.add_course("_12594_1", "BIO101", "Biology")
 
+    def connection(self, url: str) -> str:
+        """The table of the configuration that connects to this site, served at `url`."""
+        return (
+            f'[lms.learn]\nbridge = "blackboard"\nurl = "{url}"\nkey = "{self.key}"\nsecret = "{self.secret}"\n'
+            f'zone = "{self.settings.zone}"\n'
+        )
+
     def add_course(self, id: str, course_id: str, name: str, *, external_id: str = "", calendar: str = "on") -> Course:
         self.courses[id] = Course(id, course_id, name, external_id or f"sis-{course_id}", calendar)
         return self.courses[id]

@@ -43,19 +43,8 @@ def relaying(relay: FakeRelay, port: int = 0) -> Iterator[str]:
         yield f"smtp://127.0.0.1:{relay.port}"
 
 
-class Learn(FakeLearn):
-    """A Learn site that tells how to connect to it."""
-
-    def connection(self, url: str) -> str:
-        """The table of the configuration that connects to this site, served at `url`."""
-        return (
-            f'[lms.learn]\nbridge = "blackboard"\nurl = "{url}"\nkey = "{self.key}"\nsecret = "{self.secret}"\n'
-            f'zone = "{self.settings.zone}"\n'
-        )
-
-
 KINDS = {
-    "blackboard": Kind(lambda journal: Learn(journal=journal)),
+    "blackboard": Kind(lambda journal: FakeLearn(journal=journal)),
     "brightspace": Kind(lambda journal: FakeBrightspace(journal=journal)),
     "itslearning": Kind(lambda journal: FakeItslearning(journal=journal)),
     "learningspace": Kind(lambda _: FakeLearningSpace.busy(), journals=False),
