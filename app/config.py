@@ -90,6 +90,8 @@ class Imports(_Section):
     """An import that would delete more than this share of what it wrote earlier waits for a yes …"""
     hold_count: int = Field(default=5, ge=0)
     """… if it is also more than this many events."""
+    hold_hours: int = Field(default=24, ge=1, le=8760)
+    """A plan that nobody said yes to for so long is given up: the facts that it stands on grow old."""
 
 
 class Fetch(_Section):

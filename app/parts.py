@@ -98,6 +98,7 @@ class Parts:
                 occurrences=config.imports.max_occurrences,
             ),
             changed=self.feeds.expire,
+            hold_for=timedelta(hours=config.imports.hold_hours),
         )
         self.subscriptions = Subscriptions(
             self.engine,

@@ -36,7 +36,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -57,6 +57,7 @@ from bridges.model import (
     When,
     Window,
 )
+from bridges.settings import ZoneName, secured
 from bridges.text import UNTITLED, cleaned, cut, folded, on_one_line, titled, unsaid
 from bridges.valence import (
     DAY,
@@ -88,7 +89,6 @@ TESTED = {"le": Version(1, 97), "lp": Version(1, 63)}
 TELLS_OCCURRENCES = Version(1, 94)
 UNITS_PER_CALL = 100
 ME = "me"
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 EVENT_TYPES = {
     1: "Reminder",
     2: "AvailabilityStarts",
@@ -107,7 +107,7 @@ class BrightspaceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str = Field(description="Address of the site, https only, without a path: https://lms.example.edu")
-    zone: str = Field(description="Time zone of the organisation (IANA), in which its series keep their hour")
+    zone: ZoneName = Field(description="Time zone of the organisation (IANA), in which its series keep their hour")
     client_id: str = Field("", description="OAuth: id of the registered application")
     client_secret: SecretStr = Field(SecretStr(""), description="OAuth: secret of the application")
     refresh_token: SecretStr = Field(
@@ -178,15 +178,6 @@ class BrightspaceSettings(BaseModel):
     def _token_address(cls, url: str) -> str:
         return _secure(url)
 
-    @field_validator("zone")
-    @classmethod
-    def _zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"'{zone}' is no IANA time zone; write one like America/New_York") from None
-        return zone
-
     @field_validator("le_version", "lp_version")
     @classmethod
     def _version(cls, version: str) -> str:
@@ -206,6 +197,11 @@ class BrightspaceSettings(BaseModel):
         return self
 
     @property
+    def needs_vault(self) -> bool:
+        """Whether secrets are kept for it: OAuth hands out refresh tokens that serve once."""
+        return bool(self.client_id)
+
+    @property
     def limits(self) -> Limits:
         return Limits(
             connect=self.connect_seconds,
@@ -220,9 +216,7 @@ class BrightspaceSettings(BaseModel):
 
 
 def _secure(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-        raise ValueError("has to begin with https://")
+    parts = secured(url)
     if not parts.hostname or parts.username is not None:
         raise ValueError("has to name a host, and no user")
     return url

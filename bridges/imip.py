@@ -44,7 +44,7 @@ from types import TracebackType
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import icalendar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
@@ -53,10 +53,10 @@ from bridges.contract import Drop, Order, Put, SinkRules, Tools
 from bridges.errors import BridgeError, Denied, Gone, KeyTaken, Rejected, Transient, unsent
 from bridges.markup import line_of
 from bridges.model import AllDay, CalendarRef, Event, Kind, RemoteRef, Status, SyncKey, Timed, When, instant
+from bridges.settings import LOOPBACK, ZoneName
 from bridges.text import cleaned, on_one_line, titled
 
 DAY = timedelta(days=1)
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PORTS = {"starttls": 587, "tls": 465, "none": 25}
 PRODID = "-//calbridge//iMIP//EN"
 SUBJECT = 150
@@ -103,7 +103,7 @@ class ImipSettings(BaseModel):
     password: SecretStr = Field(SecretStr(""), description="Password that belongs to the user")
     sender: MailAddress = Field(description="Address that mail comes from and that bounces go to; the organizer")
     sender_name: OneLine = Field("", max_length=100, description="Name shown beside the sender's address")
-    zone: str = Field("UTC", description="Time zone (IANA) in which the text of a mail tells times")
+    zone: ZoneName = Field("UTC", description="Time zone (IANA) in which the text of a mail tells times")
     method: Literal["request", "publish"] = Field(
         "request", description="request invites, and clients follow changes by themselves; publish only offers"
     )
@@ -125,15 +125,6 @@ class ImipSettings(BaseModel):
     )
     silence_seconds: float = Field(30, gt=0, le=300, description="Longest silence of the server")
     total_seconds: float = Field(60, gt=0, le=900, description="Longest time for signing in, and for one message")
-
-    @field_validator("zone")
-    @classmethod
-    def _zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"'{zone}' is no IANA time zone; write one like America/New_York") from None
-        return zone
 
     @field_validator("lists")
     @classmethod
@@ -188,6 +179,11 @@ class Record:
     def from_json(cls, text: str) -> Self:
         record = cls(**json.loads(text))
         return replace(record, state=State(record.state))
+
+    @property
+    def needs_vault(self) -> bool:
+        """What was sent can't be asked of anybody: it is remembered there."""
+        return True
 
     @property
     def is_open(self) -> bool:
