@@ -34,8 +34,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
@@ -56,6 +56,7 @@ from bridges.model import (
     Window,
     instant,
 )
+from bridges.settings import ZoneName, secured
 from bridges.text import UNTITLED, cleaned, cut, folded, on_one_line, titled, unsaid
 
 if TYPE_CHECKING:
@@ -67,7 +68,6 @@ SCOPE = "read write delete offline"
 TITLE = 255
 LOCATION = 1024
 TICK = timedelta(milliseconds=1)
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 NOT_OURS = "Blackboard opens what is a person's own to nobody but the person"
 BY_MAIL = "send the events by e-mail instead (a connection with the bridge imip)"
 MOST_PEOPLE = 100
@@ -84,7 +84,7 @@ class BlackboardSettings(BaseModel):
     url: str = Field(description="Address of the site, https only, without a path: https://learn.example.edu")
     key: str = Field(min_length=1, description="Application key from developer.anthology.com")
     secret: SecretStr = Field(min_length=1, description="Application secret that belongs to the key")
-    zone: str = Field(description="Time zone of the site (IANA); all-day events are written as its midnights")
+    zone: ZoneName = Field(description="Time zone of the site (IANA); all-day events are written as its midnights")
     page_size: int = Field(200, ge=1, le=1000, description="Items asked for per page; a site may send fewer")
     span_weeks: int = Field(16, ge=1, le=16, description="Longest time asked for in one call; Learn permits 16 weeks")
     margin_hours: int = Field(
@@ -120,21 +120,10 @@ class BlackboardSettings(BaseModel):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str) -> str:
-        parts = urlsplit(url.rstrip("/"))
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-            raise ValueError("has to begin with https://")
+        parts = secured(url.rstrip("/"))
         if not parts.hostname or parts.path or parts.query or parts.fragment or parts.username is not None:
             raise ValueError("is scheme and host alone, as in https://learn.example.edu")
         return url.rstrip("/")
-
-    @field_validator("zone")
-    @classmethod
-    def _zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"'{zone}' is no IANA time zone; write one like America/New_York") from None
-        return zone
 
     @property
     def needs_vault(self) -> bool:

@@ -41,8 +41,7 @@ from datetime import time as clock
 from enum import StrEnum
 from itertools import islice
 from typing import TypeVar
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from lxml import etree
 from lxml.builder import ElementMaker
@@ -66,6 +65,7 @@ from bridges.model import (
     Window,
     instant,
 )
+from bridges.settings import ZoneName, secured
 from bridges.soap import Account, Element, Pace, ServerFault, SoapService, below, first, local, parse, value
 from bridges.text import UNTITLED, cut, folded, titled, unsaid
 
@@ -78,7 +78,6 @@ ARRAYS = "http://schemas.microsoft.com/2003/10/Serialization/Arrays"
 MESSAGES = "urn:message-schema"
 
 TITLE = 80
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 STAMP_LIFETIME = timedelta(minutes=5)
 
 _T = ElementMaker(namespace=TEMPURI, nsmap={"t": TEMPURI})
@@ -103,7 +102,7 @@ class ItslearningSettings(BaseModel):
     read_url: str = Field(description="Full address of ReadDataService.svc, https only")
     username: str = Field(min_length=1, description="User name for the Organisation API, one per partner and site")
     password: SecretStr = Field(description="Password that belongs to the user name")
-    zone: str = Field(description="Time zone of the site (IANA); all-day events are written as its midnights")
+    zone: ZoneName = Field(description="Time zone of the site (IANA); all-day events are written as its midnights")
     owner: str = Field(
         "", description="Owner of the events in courses, UserId:1488 or UserSyncKey:timetable; courses need one"
     )
@@ -156,9 +155,7 @@ class ItslearningSettings(BaseModel):
     @field_validator("write_url", "read_url")
     @classmethod
     def _address(cls, url: str) -> str:
-        parts = urlsplit(url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-            raise ValueError("has to begin with https://")
+        parts = secured(url)
         if not parts.hostname or parts.path in ("", "/") or parts.fragment or parts.username is not None:
             raise ValueError("is a full address, as in https://migra.itslearning.com/ContentImport/DataService.svc")
         return url
@@ -169,15 +166,6 @@ class ItslearningSettings(BaseModel):
         if not text.isprintable():
             raise ValueError("has letters that cannot be sent")
         return text
-
-    @field_validator("zone")
-    @classmethod
-    def _zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"'{zone}' is no IANA time zone; write one like Europe/Oslo") from None
-        return zone
 
     @field_validator("owner")
     @classmethod
@@ -279,6 +267,7 @@ class ItslearningBridge:
     """
 
     Settings = ItslearningSettings
+
     def __init__(
         self, name: str, settings: ItslearningSettings, tools: Tools, *, sleep: Callable[[float], None] = time.sleep
     ) -> None:

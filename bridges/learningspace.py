@@ -32,7 +32,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from requests.auth import HTTPBasicAuth
@@ -41,6 +41,7 @@ from bridges.contract import Tools
 from bridges.errors import BridgeError, Denied, Gone, Rejected, Transient
 from bridges.http import Answer, Conditions, Limits, LmsHttp
 from bridges.model import Calendar, CalendarRef, Event, Found, Kind, RemoteRef, Status, Timed, Window, instant
+from bridges.settings import ZoneName, secured
 from bridges.text import UNTITLED, cleaned, on_one_line
 
 if TYPE_CHECKING:
@@ -70,7 +71,6 @@ READ = frozenset(
 RESTS = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 15, 60))
 """How long a site is left alone after its first, second … failure."""
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 STATES = {
     "cancelled": Status.CANCELLED,
     "canceled": Status.CANCELLED,
@@ -88,7 +88,7 @@ class LearningSpaceSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str = Field(description="JSON link copied from System Manager, or the site alone: https://sim.example.edu")
-    zone: str = Field(description="Time zone of the centre (IANA): its days begin at midnight there")
+    zone: ZoneName = Field(description="Time zone of the centre (IANA): its days begin at midnight there")
     rooms: tuple[str, ...] = Field(
         (), description="Rooms that exist even while nothing is booked in them, as LearningSpace names them"
     )
@@ -120,23 +120,12 @@ class LearningSpaceSettings(BaseModel):
     @classmethod
     def _address(cls, url: str) -> str:
         url = url if "://" in url else f"https://{url}"
-        parts = urlsplit(url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-            raise ValueError("has to begin with https://")
+        parts = secured(url)
         if not parts.hostname or parts.username is not None:
             raise ValueError("names no site; write it as in https://sim.example.edu")
         if parts.path.endswith(".ics"):
             raise ValueError("is the ICS link; copy the JSON link from System Manager")
         return url.rstrip("/")
-
-    @field_validator("zone")
-    @classmethod
-    def _zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"'{zone}' is no IANA time zone; write one like America/New_York") from None
-        return zone
 
     @field_validator("header_value")
     @classmethod

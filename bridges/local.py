@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -54,6 +54,7 @@ from bridges.model import (
     Window,
     instant,
 )
+from bridges.settings import ZoneName
 
 metadata = MetaData()
 
@@ -98,16 +99,7 @@ class LocalSettings(BaseModel):
         default=None, description="SQLAlchemy URL of the database; the store's own if left out"
     )
     demo: bool = Field(default=False, description="Fill an empty database with a small campus to look at")
-    zone: str = Field(default="Europe/Oslo", description="IANA zone that the demo campus lies in")
-
-    @field_validator("zone")
-    @classmethod
-    def _known(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (KeyError, OSError) as unknown:
-            raise ValueError(f"'{zone}' is no zone of the IANA database") from unknown
-        return zone
+    zone: ZoneName = Field(default="Europe/Oslo", description="IANA zone that the demo campus lies in")
 
 
 class LocalBridge:

@@ -15,7 +15,7 @@ VALUES = {"bridges.model", "bridges.errors"}
 PROMISES = VALUES | {"bridges.contract"}
 HALLWAY = PROMISES | {"app.ics", "app.store"}
 LMS = {f"bridges.{name}" for name in ("local", "blackboard", "brightspace", "imip", "itslearning", "learningspace")}
-WORDS = {"bridges.text", "bridges.markup"}
+COMMON = {"bridges.text", "bridges.markup", "bridges.settings"}
 OVER_HTTP = PROMISES | {"bridges.http"}
 
 # room → (ours, of the world outside); the longest name that fits counts, and a room may import itself
@@ -25,16 +25,17 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "bridges.errors": (set(), set()),
     "bridges.contract": (VALUES, {"requests"}),
     "bridges.http": (PROMISES, {"requests", "urllib3"}),
+    "bridges.settings": (set(), {"pydantic"}),
     "bridges.text": ({"bridges.model"}, set()),
     "bridges.markup": (set(), {"nh3"}),
-    "bridges.local": (PROMISES, {"sqlalchemy", "pydantic"}),
-    "bridges.blackboard": (OVER_HTTP | WORDS, {"pydantic", "requests"}),
-    "bridges.brightspace": (OVER_HTTP | WORDS | {"bridges.valence"}, {"pydantic"}),
+    "bridges.local": (PROMISES | COMMON, {"sqlalchemy", "pydantic"}),
+    "bridges.blackboard": (OVER_HTTP | COMMON, {"pydantic", "requests"}),
+    "bridges.brightspace": (OVER_HTTP | COMMON | {"bridges.valence"}, {"pydantic"}),
     "bridges.valence": (OVER_HTTP, {"requests"}),
-    "bridges.imip": (PROMISES | WORDS, {"pydantic", "icalendar"}),
-    "bridges.itslearning": (OVER_HTTP | WORDS | {"bridges.soap"}, {"lxml", "pydantic"}),
+    "bridges.imip": (PROMISES | COMMON, {"pydantic", "icalendar"}),
+    "bridges.itslearning": (OVER_HTTP | COMMON | {"bridges.soap"}, {"lxml", "pydantic"}),
     "bridges.soap": (OVER_HTTP, {"lxml", "requests"}),
-    "bridges.learningspace": (OVER_HTTP | WORDS, {"pydantic", "requests"}),
+    "bridges.learningspace": (OVER_HTTP | COMMON, {"pydantic", "requests"}),
     "app": ({"app.parts", "app.web"}, {"flask"}),
     "app.config": ({"bridges"}, {"pydantic", "pydantic_core"}),
     "app.tokens": ({"app.store"}, {"sqlalchemy"}),

@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from bridges.contract import BatchSink, Drop, Keyed, Order, PlainMeter, Tools
 from bridges.contract import Put as Write
-from bridges.errors import BridgeError, Denied, Gone, KeyTaken, Rejected, Transient
+from bridges.errors import BridgeError, Denied, Gone, KeyTaken, NotSent, Rejected, Transient
 from bridges.itslearning import ItslearningBridge, ItslearningSettings, Outcome
 from bridges.model import AllDay, CalendarRef, Event, Kind, RemoteRef, Status, SyncKey, Timed, Window
 from bridges.soap import ServerFault, parse
@@ -308,7 +308,7 @@ class TestBatches:
     def test_nothing_is_sent_after_the_lms_went_away(self, site: FakeItslearning) -> None:
         site.faults.append(Fault("status", on="AddMessage", after=1, times=-1))
         outcomes = opened(site, batch=2).carry_out(COURSE, puts(10))
-        assert errors(outcomes) == [None, None, *[Transient] * 8]
+        assert errors(outcomes) == [None, None, *[Transient] * 2, *[NotSent] * 6]
         assert site.calls["AddMessage"] == 2
 
     def test_no_orders_cost_no_call(self, site: FakeItslearning, bridge: Remembering) -> None:
