@@ -1,23 +1,26 @@
-"""A VEVENT understood: its times, rules and identity as values; its texts are decoded only when they are shown."""
+"""A VEVENT understood: its times, rules and identity as values, and its texts, if it can be shown."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
 from app.ics import repair
-from app.ics.parse import Component, Line, Parsed
-from app.ics.problems import Limits, Problem
+from app.ics.parse import Cutter, Head, Line, Properties
+from app.ics.place import Key, Place
+from app.ics.problems import Problem
 from app.ics.rrule import Rule, RuleError, parse_rule, possible
 from app.ics.values import NOTHING, ONE_DAY, Length, Stamp, plain, read_basic, read_duration, split_list
 from app.ics.zones import Ladder
-from bridges.model import Event, Status, When
+from bridges.model import AllDay, Event, Occurrence, Status, When, happening
 
 _MIDNIGHT = time()
 _RULES = 24
+_REMEMBERED = 10_000
+"""Times, rooms and the like that are kept for the events that share them."""
 _STATUS = {"TENTATIVE": Status.TENTATIVE, "CANCELLED": Status.CANCELLED, "CANCELED": Status.CANCELLED}
 
 
@@ -30,12 +33,16 @@ class Extra(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One VEVENT. `slot` is its RECURRENCE-ID, `onward` whether that holds for all that follow (RANGE)."""
+    """One VEVENT. `slot` is its RECURRENCE-ID, `onward` whether that holds for all that follow (RANGE).
+
+    `said` is all of it but its time; it says nothing where the event can never be shown.
+    """
 
     uid: str
-    component: Component
+    index: int
     start: Stamp
     length: Length
+    said: Event
     slot: Stamp | None = None
     onward: bool = False
     rules: tuple[Rule, ...] = ()
@@ -44,50 +51,78 @@ class Entry:
     exdates: tuple[Stamp, ...] = ()
     revision: tuple[int, str, int] = (0, "", 0)
     cancelled: bool = False
-    _texts: _Texts | None = field(default=None, repr=False)
 
     @property
     def recurs(self) -> bool:
         return bool(self.rules or self.extras)
 
-    def event(self, when: When) -> Event:
-        """The event at that time; the texts are decoded once."""
-        texts = self._texts
-        if texts is None:
-            texts = self._texts = _decoded(self.component)
-        return Event(texts.title, when, texts.text, texts.place, texts.categories, texts.url, texts.status)
+    def happening(self, key: Key | None, when: When) -> Occurrence:
+        """The occurrence at that time."""
+        return happening(self.uid, key, self.said, when)
 
 
-class _Texts(NamedTuple):
-    title: str
-    text: str
-    place: str
-    categories: tuple[str, ...]
-    url: str
-    status: Status
+SILENT = Event("", AllDay(date(2000, 1, 1), date(2000, 1, 2)))
+"""Says nothing; its time means nothing either."""
 
 
-def _decoded(component: Component) -> _Texts:
-    url = _text(component, "URL").strip()
-    categories = tuple(
-        plain(item).strip()
-        for line in component.props.get("CATEGORIES", ())
-        for item in split_list(_raw(line))
-        if item.strip()
-    )
-    return _Texts(
-        title=_text(component, "SUMMARY"),
-        text=_text(component, "DESCRIPTION"),
-        place=_text(component, "LOCATION"),
-        categories=categories,
-        url=url if url.lower().startswith(("http://", "https://")) else "",
-        status=_STATUS.get(component.value("STATUS").strip().upper(), Status.CONFIRMED),
-    )
+class Words:
+    """Decodes what events say; rooms, categories and the like are kept once."""
+
+    def __init__(self) -> None:
+        self._plain: dict[str, str] = {}
+        self._categories: dict[str, tuple[str, ...]] = {}
+
+    def event(self, component: Properties) -> Event:
+        """All of the event but its time."""
+        url = _text(component, "URL").strip()
+        return Event(
+            title=_text(component, "SUMMARY"),
+            when=SILENT.when,
+            text=_text(component, "DESCRIPTION"),
+            place=self._place(component),
+            categories=self._listed(component),
+            url=url if url.lower().startswith(("http://", "https://")) else "",
+            status=status(component) or Status.CONFIRMED,
+        )
+
+    def _place(self, component: Properties) -> str:
+        line = component.first("LOCATION")
+        if line is None or line.head.printable:
+            return _text(component, "LOCATION")
+        known = self._plain.get(line.value)
+        if known is None:
+            known = plain(line.value)
+            if len(self._plain) < _REMEMBERED:
+                self._plain[line.value] = known
+        return known
+
+    def _listed(self, component: Properties) -> tuple[str, ...]:
+        lines = component.all("CATEGORIES")
+        if not lines:
+            return ()
+        if len(lines) > 1 or lines[0].head.printable:
+            return tuple(item for line in lines for item in _categories(_raw(line)))
+        known = self._categories.get(lines[0].value)
+        if known is None:
+            known = _categories(lines[0].value)
+            if len(self._categories) < _REMEMBERED:
+                self._categories[lines[0].value] = known
+        return known
 
 
-def _text(component: Component, name: str) -> str:
-    lines = component.props.get(name)
-    return plain(_raw(lines[0])) if lines else ""
+def status(component: Properties) -> Status | None:
+    """STATUS where it is not CONFIRMED or nothing."""
+    value = component.value("STATUS")
+    return None if value == "CONFIRMED" or not value else _STATUS.get(value.strip().upper())
+
+
+def _categories(raw: str) -> tuple[str, ...]:
+    return tuple(plain(item).strip() for item in split_list(raw) if item.strip())
+
+
+def _text(component: Properties, name: str) -> str:
+    line = component.first(name)
+    return plain(_raw(line)) if line is not None else ""
 
 
 def _raw(line: Line) -> str:
@@ -99,22 +134,26 @@ class Unreadable(ValueError):
 
 
 class Reader:
-    """Understands the VEVENTs of one file, and keeps what was wrong with them."""
+    """Understands the VEVENTs of one file; `shown` says between which wall clock times plain ones can be shown."""
 
-    def __init__(self, parsed: Parsed, ladder: Ladder, limits: Limits = Limits()) -> None:  # noqa: B008 - immutable
-        self.parsed = parsed
-        self.dates = limits.dates
+    def __init__(self, cutter: Cutter, ladder: Ladder, shown: tuple[datetime, datetime]) -> None:
+        self.cutter = cutter
+        self.dates = cutter.limits.dates
         self.ladder = ladder
-        self.problems: list[Problem] = []
         self.timeless: list[str | None] = []
-        self.method = parsed.calendar.value("METHOD").strip().upper()
+        self.method = cutter.calendar.value("METHOD").strip().upper()
+        self.words = Words()
+        self._first, self._last = shown
         self._uid: str | None = None
         self._index = 0
         self._told: set[str] = set()
+        self._stamps: dict[tuple[Head, str], Stamp] = {}
+        self._lengths: dict[timedelta, Length] = {}
+        self._places: dict[int, Place] = {}
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, events: Iterable[Properties]) -> Iterator[Entry]:
         """All events that have a time; the others are problems."""
-        for order, component in enumerate(self.parsed.events):
+        for order, component in enumerate(events):
             self._index = component.index
             self._uid = component.value("UID").strip() or None
             try:
@@ -126,11 +165,10 @@ class Reader:
                 yield entry
 
     def note(self, text: str, *, lost: bool = False, index: int | None = None) -> None:
-        line = self.parsed.source.number(self._index if index is None else index)
-        self.problems.append(Problem(line, text, self._uid, lost))
+        line = self.cutter.source.number(self._index if index is None else index)
+        self.cutter.log.add(Problem(line, text, self._uid, lost))
 
-    def _understood(self, component: Component, order: int) -> Entry | None:
-        props = component.props
+    def _understood(self, component: Properties, order: int) -> Entry | None:
         begin = component.first("DTSTART")
         if begin is None or not begin.value.strip():
             return self._timeless(component, begin)
@@ -138,23 +176,32 @@ class Reader:
         if self._uid is None:
             self._uid = _made_uid(component)
             self.note(f"the event has no UID; it was given {self._uid}")
+        length = self._length(component, start)
         slot = component.first("RECURRENCE-ID")
+        rules, extras = self._rules(component, "RRULE"), self._extras(component)
+        plainly = slot is None and not rules and not extras
         return Entry(
             uid=self._uid,
-            component=component,
+            index=self._index,
             start=start,
-            length=self._length(component, start),
-            slot=self._slot(slot),
+            length=length,
+            said=SILENT if plainly and self._unseen(start, length) else self.words.event(component),
+            slot=None if slot is None else self._slot(slot),
             onward=slot is not None and slot.head.params.get("RANGE", "").strip().upper() == "THISANDFUTURE",
-            rules=self._rules(component, "RRULE") if "RRULE" in props else (),
-            exrules=self._rules(component, "EXRULE") if "EXRULE" in props else (),
-            extras=tuple(self._extras(component, start)) if "RDATE" in props else (),
-            exdates=tuple(self._exdates(component)) if "EXDATE" in props else (),
+            rules=rules,
+            exrules=self._rules(component, "EXRULE"),
+            extras=extras,
+            exdates=self._exdates(component),
             revision=(_number(component.value("SEQUENCE")), _latest(component), order),
-            cancelled=_STATUS.get(component.value("STATUS").strip().upper()) is Status.CANCELLED,
+            cancelled=status(component) is Status.CANCELLED,
         )
 
-    def _timeless(self, component: Component, begin: Line | None) -> Entry | None:
+    def _unseen(self, start: Stamp, length: Length) -> bool:
+        """Whether an event that takes place once can lie in no window that is asked for."""
+        local = start.local
+        return local > self._last or (local < self._first and local + length.rough < self._first)
+
+    def _timeless(self, component: Properties, begin: Line | None) -> Entry | None:
         """Without DTSTART nothing takes place at any time (section 3.6.1 allows that beside METHOD)."""
         end = component.first("DTEND")
         if begin is not None and end is not None and end.value.strip():
@@ -165,23 +212,33 @@ class Reader:
             self.note("the event has no DTSTART: it takes place at no time, and nothing can be shown of it")
         return None
 
-    def _with_start(self, component: Component, begin: Line) -> Entry:
+    def _with_start(self, component: Properties, begin: Line) -> Entry:
         start = self.stamp(begin)
         uid = self._uid or _made_uid(component)
-        return Entry(uid, component, start, ONE_DAY if start.day else NOTHING)
+        length = ONE_DAY if start.day else NOTHING
+        return Entry(uid, self._index, start, length, self.words.event(component))
 
-    def _slot(self, line: Line | None) -> Stamp | None:
-        if line is None or not line.value.strip():
-            return None
-        return self.stamp(line)
+    def _slot(self, line: Line) -> Stamp | None:
+        return self.stamp(line) if line.value.strip() else None
 
     # ------------------------------------------------------------------------------------------------------- values
 
     def stamp(self, line: Line) -> Stamp:
         """The time in a property; Unreadable says why it is none (a zone that nobody knows is a reason)."""
-        return self._stamp(line.value.strip(), line)
+        return self._stamp(line.value, line)
 
     def _stamp(self, text: str, line: Line) -> Stamp:
+        """The same text behind the same head is the same time: a timetable's repeat, and are kept once."""
+        known = self._stamps.get((line.head, text))
+        if known is not None:
+            return known
+        stamp, sound = self._read(text.strip(), line)
+        if sound and len(self._stamps) < _REMEMBERED:
+            self._stamps[line.head, text] = stamp
+        return stamp
+
+    def _read(self, text: str, line: Line) -> tuple[Stamp, bool]:
+        """The time, and whether there is nothing to tell of it."""
         try:
             basic = read_basic(text)
         except ValueError as error:
@@ -189,10 +246,11 @@ class Reader:
         for note in basic.notes:
             self.note(f"{line.head.name}: {note}", index=line.at)
         if basic.day or line.head.day:
-            return Stamp(datetime.combine(basic.local, _MIDNIGHT), None, True)
-        if basic.utc and line.head.tzid and line.head.tzid.upper() not in ("UTC", "ETC/UTC", "GMT"):
+            return Stamp(datetime.combine(basic.local, _MIDNIGHT), None, True), not basic.notes
+        doubled = bool(basic.utc and line.head.tzid and line.head.tzid.upper() not in ("UTC", "ETC/UTC", "GMT"))
+        if doubled:
             self.note(f"{line.head.name} has a TZID and a Z; it was read as UTC (section 3.2.19)", index=line.at)
-        return Stamp(basic.local, UTC if basic.utc else self._zone(line), False)
+        return Stamp(basic.local, UTC if basic.utc else self._zone(line), False), not (basic.notes or doubled)
 
     def _zone(self, line: Line) -> tzinfo | None:
         tzid = line.head.tzid
@@ -204,13 +262,17 @@ class Reader:
             self.note(str(resolved), index=line.at)
         return resolved.zone
 
-    def _length(self, component: Component, start: Stamp) -> Length:
+    def _length(self, component: Properties, start: Stamp) -> Length:
         default = ONE_DAY if start.day else NOTHING
-        end, duration = component.first("DTEND"), component.first("DURATION")
+        end = component.first("DTEND")
         try:
             if end is not None and end.value.strip():
-                length = self._until(self.stamp(end), start)
-            elif duration is not None and duration.value.strip():
+                finish = self.stamp(end)
+                known = self._between(start, finish)
+                if known is not None:
+                    return known
+                length = self._until(finish, start)
+            elif (duration := component.first("DURATION")) is not None and duration.value.strip():
                 length = _fitting(read_duration(duration.value), start)
                 _checked_end(start, length)
             else:
@@ -223,6 +285,18 @@ class Reader:
                 self.note("the event ends before it starts; its start was kept")
             return default
         return length
+
+    def _between(self, start: Stamp, end: Stamp) -> Length | None:
+        """The length within one day of one zone, where wall clocks can be compared; None where it is not so easy."""
+        if start.day or start.zone is None or end.zone is not start.zone or end.local < start.local:
+            return None
+        place = self._places.get(id(start.zone))
+        if place is None:
+            place = self._places[id(start.zone)] = Place(start.zone)
+        if not place.even(start.local, end.local):
+            return None
+        exact = end.local - start.local
+        return self._lengths.setdefault(exact, Length(0, exact))
 
     def _until(self, end: Stamp, start: Stamp) -> Length:
         """The length between two stamps: days between days, else exact time (section 3.8.5.3)."""
@@ -237,8 +311,10 @@ class Reader:
             return Length(0, finish.instant - start.instant)
         return Length(0, end.instant - start.instant)
 
-    def _rules(self, component: Component, name: str) -> tuple[Rule, ...]:
-        lines = component.props.get(name, ())
+    def _rules(self, component: Properties, name: str) -> tuple[Rule, ...]:
+        lines = component.all(name)
+        if not lines:
+            return ()
         if len(lines) > _RULES:
             raise RuleError(f"the event has {len(lines)} {name}s, more than any calendar needs")
         return tuple(rule for line in lines for rule in self._rule(line))
@@ -258,24 +334,31 @@ class Reader:
             self.note(f"{line.head.name}: {note}", index=line.at)
         yield rule
 
-    def _items(self, component: Component, name: str) -> Iterator[tuple[str, Line]]:
-        lines = component.props.get(name, ())
+    def _items(self, lines: Sequence[Line]) -> Iterator[tuple[str, Line]]:
         if sum(line.value.count(",") + 1 for line in lines) > self.dates:
-            raise Unreadable(f"the event has more than {self.dates:,} {name}s")
+            raise Unreadable(f"the event has more than {self.dates:,} {lines[0].head.name}s")
         for line in lines:
             for item in line.value.replace(";", ",").split(","):
                 if item.strip():
                     yield item.strip(), line
 
-    def _exdates(self, component: Component) -> Iterator[Stamp]:
-        for text, line in self._items(component, "EXDATE"):
+    def _exdates(self, component: Properties) -> tuple[Stamp, ...]:
+        lines = component.all("EXDATE")
+        return tuple(self._exceptions(lines)) if lines else ()
+
+    def _exceptions(self, lines: Sequence[Line]) -> Iterator[Stamp]:
+        for text, line in self._items(lines):
             try:
                 yield self._stamp(text.partition("/")[0], line)
             except Unreadable as error:
                 self.note(f"{error}; that exception was passed over", lost=True, index=line.at)
 
-    def _extras(self, component: Component, start: Stamp) -> Iterator[Extra]:
-        for text, line in self._items(component, "RDATE"):
+    def _extras(self, component: Properties) -> tuple[Extra, ...]:
+        lines = component.all("RDATE")
+        return tuple(self._further(lines)) if lines else ()
+
+    def _further(self, lines: Sequence[Line]) -> Iterator[Extra]:
+        for text, line in self._items(lines):
             begin, slash, end = text.partition("/")
             try:
                 stamp = self._stamp(begin, line)
@@ -312,19 +395,21 @@ def _fitting(length: Length, start: Stamp) -> Length:
 
 
 def _number(text: str) -> int:
+    if text == "0" or not text:
+        return 0
     text = text.strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
 
 
-def _latest(component: Component) -> str:
+def _latest(component: Properties) -> str:
     """LAST-MODIFIED or DTSTAMP as text: basic ISO 8601 sorts by time."""
     return component.value("LAST-MODIFIED").strip() or component.value("DTSTAMP").strip()
 
 
-def _made_uid(component: Component) -> str:
+def _made_uid(component: Properties) -> str:
     """A UID out of what the event says, so that the same event has the same one in the next file."""
     names = ("DTSTART", "DTEND", "DURATION", "RRULE", "SUMMARY", "LOCATION", "RECURRENCE-ID")
-    said = "\n".join(f"{name}:{line.value}" for name in names for line in component.props.get(name, ()))
+    said = "\n".join(f"{name}:{line.value}" for name in names for line in component.all(name))
     return f"{hashlib.sha256(said.encode('utf-8', 'replace')).hexdigest()[:32]}@no-uid"
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from array import array
+from collections.abc import Iterator
 from functools import cached_property
+from itertools import chain
 
 from app.ics.problems import NotACalendar
 
@@ -15,6 +18,9 @@ _CHARSETS = re.compile(
     re.IGNORECASE,
 )
 _SURROGATES = re.compile("[\ud800-\udfff]")
+_SOMETHING = re.compile(rb"[^ \t\r\n\0\xef\xbb\xbf]")
+_WHOLE = re.compile(rb"\xff\xfe|\xfe\xff|B\0|\0B|(?:\xef\xbb\xbf)?\0*+[ \t]")  # UTF-16, or blanks before it all
+_PIECE = 1 << 17
 _MAGIC = {
     b"PK\x03\x04": "a zip archive: unpack it and send the .ics file that is in it",
     b"\x1f\x8b": "compressed with gzip: unpack it and send the .ics file",
@@ -26,26 +32,38 @@ _MAGIC = {
 _MARKUP = re.compile(rb"<(?:!doctype|html|head|body|\?xml|!--|script)", re.IGNORECASE)
 
 
-def read_lines(data: bytes, cap: int) -> Source:
-    """The content lines of a file of at most `cap` bytes; NotACalendar for what is something else."""
-    _refuse_others(data, cap)
-    return Source(decode(data))
-
-
 class Source:
-    """The text of a file, as content lines, with raw line numbers told on demand: only problems need them."""
+    """The bytes of a file, at most `cap` of them, as texts of whole content lines; NotACalendar for something else.
 
-    def __init__(self, text: str) -> None:
-        text = self._text = _undented(text)
-        unfolded = text.replace("\n ", "").replace("\n\t", "")
-        self.lines = unfolded.split("\n")
-        if _SURROGATES.search(unfolded):
-            self.lines = [_rescued(line) if _SURROGATES.search(line) else line for line in self.lines]
+    A file is read piece by piece, so that what it takes in memory does not grow with it. Raw line numbers are told on
+    demand: only problems need them.
+    """
+
+    def __init__(self, data: bytes, cap: int) -> None:
+        _refuse_others(data, cap)
+        self._data = data
+
+    def texts(self) -> Iterator[str]:
+        """The content lines, unfolded and joined by \\n; a text ends where an event begins, or the file ends."""
+        for piece, strange in self._pieces():
+            text = piece.replace("\n ", "").replace("\n\t", "")
+            yield "\n".join(map(_rescued, text.split("\n"))) if strange else text
+
+    def _pieces(self) -> Iterator[tuple[str, bool]]:
+        """Decoded pieces, still folded, and whether there are surrogates in them."""
+        if _WHOLE.match(self._data):
+            yield _undented(decode(self._data)), True
+            return
+        begin, event = 3 if self._data[:3] == b"\xef\xbb\xbf" else 0, b"\nBEGIN:VEVENT"
+        while (cut := self._data.find(event, begin + _PIECE)) >= 0:
+            yield _decoded(self._data[begin:cut].rstrip(b"\r"))
+            begin = cut + 1
+        yield _decoded(self._data[begin:])
 
     @cached_property
-    def _starts(self) -> list[int]:
-        raw = self._text.split("\n")
-        return [number for number, line in enumerate(raw, 1) if number == 1 or line[:1] not in (" ", "\t")]
+    def _starts(self) -> array[int]:
+        raw = chain.from_iterable(piece.split("\n") for piece, _ in self._pieces())
+        return array("L", (number for number, line in enumerate(raw, 1) if number == 1 or line[:1] not in (" ", "\t")))
 
     def number(self, index: int) -> int:
         """The raw line, from 1, on which content line `index` begins."""
@@ -67,11 +85,21 @@ def decode(data: bytes) -> str:
     Vertical tab, form feed and NEL are no line ends here, though str.splitlines believes so.
     """
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        text = data.decode("utf-16", errors="replace")
-    elif data[:2] in (b"B\0", b"\0B"):
-        text = data.decode("utf-16-le" if data[1] == 0 else "utf-16-be", errors="replace")
-    else:
-        text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", errors="surrogateescape")
+        return _evened(data.decode("utf-16", errors="replace"))
+    if data[:2] in (b"B\0", b"\0B"):
+        return _evened(data.decode("utf-16-le" if data[1] == 0 else "utf-16-be", errors="replace"))
+    return _decoded(data.removeprefix(b"\xef\xbb\xbf"))[0]
+
+
+def _decoded(data: bytes) -> tuple[str, bool]:
+    """UTF-8 with even line ends, and whether some bytes of it were none."""
+    try:
+        return _evened(data.decode("utf-8")), False
+    except UnicodeDecodeError:
+        return _evened(data.decode("utf-8", errors="surrogateescape")), True
+
+
+def _evened(text: str) -> str:
     text = text.replace("\r\n", "\n")
     if "\r" in text:
         text = _BREAK.sub("\n", text)
@@ -80,6 +108,8 @@ def decode(data: bytes) -> str:
 
 def _rescued(line: str) -> str:
     """A line with bytes that were not UTF-8 by themselves: joined again, else its CHARSET, else cp1252 (Blackboard)."""
+    if not _SURROGATES.search(line):
+        return line
     try:
         raw = line.encode("utf-8", errors="surrogateescape")
     except UnicodeEncodeError:
@@ -97,7 +127,7 @@ def _rescued(line: str) -> str:
 def _refuse_others(data: bytes, cap: int) -> None:
     if len(data) > cap:
         raise NotACalendar(f"The file has {len(data):,} bytes, and at most {cap:,} are read: send it in parts.")
-    if not data.strip(b" \t\r\n\0\xef\xbb\xbf"):
+    if not _SOMETHING.search(data):
         raise NotACalendar("The file is empty: look whether the calendar was exported at all.")
     for magic, what in _MAGIC.items():
         if data.startswith(magic):

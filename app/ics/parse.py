@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from app.ics import repair
-from app.ics.lines import Source, read_lines
-from app.ics.problems import Limits, NotACalendar, Problem
+from app.ics.lines import Source
+from app.ics.problems import Limits, Log, NotACalendar, Problem
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}+\s*+(?:;.*)?+", re.DOTALL)
 _QUOTED_HEAD = re.compile(r'((?:[^":]++|"[^"]*+")*+):(.*)', re.DOTALL)
@@ -38,7 +38,7 @@ class Kind(IntEnum):
     NONE = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Head:
     """The part of a content line before its value: name and parameters, in capitals; made once for all its lines."""
 
@@ -59,49 +59,80 @@ class Line(NamedTuple):
 
 
 _NOTHING = Head(Kind.NONE)
+_HEADS, _SHAPES = 10_000, 1_000
+"""How many are remembered; an exporter has some twenty heads and ten shapes."""
 
 Props = dict[str, list[Line]]
 
 
+class Properties(Protocol):
+    """A component by its properties; `index` is its first content line."""
+
+    @property
+    def index(self) -> int: ...
+
+    def first(self, name: str) -> Line | None:
+        """The first property of that name."""
+
+    def value(self, name: str) -> str:
+        """The raw value of the first property of that name, or ""."""
+
+    def all(self, name: str) -> Sequence[Line]:
+        """The properties of that name, as they follow."""
+
+
 @dataclass(slots=True, eq=False)
 class Component:
-    """A component with the properties that we use; `index` and `end` are its first and last content line."""
+    """A component of any kind, with the properties that we use."""
 
     name: str
     index: int
     props: Props = field(default_factory=dict)
     children: list[Component] = field(default_factory=list)
-    end: int = 0
 
     def first(self, name: str) -> Line | None:
-        """The first property of that name."""
         lines = self.props.get(name)
         return lines[0] if lines else None
 
     def value(self, name: str) -> str:
-        """The raw value of the first property of that name, or ""."""
         lines = self.props.get(name)
         return lines[0].value if lines else ""
 
-
-@dataclass(slots=True)
-class Parsed:
-    """A file cut into components: those we read, and how many of each other kind were passed over."""
-
-    source: Source
-    calendar: Component
-    events: list[Component] = field(default_factory=list)
-    zones: list[Component] = field(default_factory=list)
-    ignored: Counter[str] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
+    def all(self, name: str) -> Sequence[Line]:
+        return self.props.get(name, ())
 
 
-def parse(data: bytes, limits: Limits = Limits()) -> Parsed:  # noqa: B008 - an immutable value
-    """The components of a whole file; NotACalendar for what is none, is cut short, or exceeds the limits."""
-    source = read_lines(data, limits.bytes)
-    cutter = _Cutter(source, limits)
-    cutter.run()
-    return cutter.finish()
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """The heads of a VEVENT's lines, and at which of them each property stands: an exporter has few shapes."""
+
+    heads: tuple[Head, ...]
+    at: Mapping[str, tuple[int, ...]]
+
+
+class Plain:
+    """A VEVENT of properties alone: a shape and its values."""
+
+    __slots__ = ("index", "shape", "values")
+
+    def __init__(self, index: int, shape: Shape, values: list[str]) -> None:
+        self.index = index
+        self.shape = shape
+        self.values = values
+
+    def first(self, name: str) -> Line | None:
+        at = self.shape.at.get(name)
+        return self._line(at[0]) if at else None
+
+    def value(self, name: str) -> str:
+        at = self.shape.at.get(name)
+        return self.values[at[0]] if at else ""
+
+    def all(self, name: str) -> Sequence[Line]:
+        return [self._line(at) for at in self.shape.at.get(name, ())]
+
+    def _line(self, at: int) -> Line:
+        return Line(self.shape.heads[at], self.values[at], self.index + at + 1)
 
 
 class _Tail(NamedTuple):
@@ -112,22 +143,103 @@ class _Tail(NamedTuple):
     pieces: list[str]
 
 
-class _Cutter:
-    """The state of one pass: the open components, and where properties go."""
+class Cutter:
+    """Cuts a file into components, in one pass; NotACalendar for what is none, is cut short, or exceeds the limits.
 
-    def __init__(self, source: Source, limits: Limits) -> None:
-        self.parsed = Parsed(source, Component("VCALENDAR", 0))
+    `events` yields the VEVENTs one at a time and keeps none. What was read of all else so far stands in `calendar`,
+    `zones` and `ignored` (how many of each other kind were passed over). Without `lanes` each line is looked at by
+    itself, which gives the same components.
+    """
+
+    def __init__(self, data: bytes, limits: Limits, log: Log, *, lanes: bool = True) -> None:
+        self.source = Source(data, limits.bytes)
+        self.calendar = Component("VCALENDAR", 0)
+        self.zones: list[Component] = []
+        self.ignored: Counter[str] = Counter()
         self.limits = limits
+        self.log = log
+        self.lanes = lanes
         self.open: list[Component] = []
         self.heads: dict[str, Head] = {}
+        self.shapes: dict[tuple[str, ...], Shape | None] = {}
         self.tails: list[_Tail] = []
-        self.calendars = self.components = 0
+        self.found: list[Properties] = []
+        self.last: list[Line] | None = None
+        self.calendars = self.components = self.index = 0
 
-    def run(self) -> None:
+    @property
+    def settled(self) -> tuple[int, ...]:
+        """Changes with all that events may need of what stands outside of them."""
+        return len(self.zones), *map(len, self.calendar.props.values())
+
+    def events(self) -> Iterator[Properties]:
+        for text in self.source.texts():
+            first, *blocks = f"\n{text}".split("\nBEGIN:VEVENT\n")
+            if first:
+                yield from self.cut(first[1:])
+            for block in blocks:
+                body, end, rest = block.partition("\nEND:VEVENT")
+                plain = self.plain(body) if end and rest[:1] in ("", "\n") and self.even() else None
+                if plain is None:
+                    yield from self.cut(f"BEGIN:VEVENT\n{block}")
+                    continue
+                yield plain
+                if rest:
+                    yield from self.cut(rest[1:])
+        self.finish()
+
+    def even(self) -> bool:
+        """Whether an event may begin here."""
+        around = self.open
+        if len(around) == 1 and around[0].name == "VCALENDAR":
+            return self.lanes
+        return self.lanes and len(around) < self.limits.depth and all(one.name not in _TOP for one in around)
+
+    def plain(self, body: str) -> Plain | None:
+        """The event of these lines, if all are properties."""
+        parts = [line.partition(":") for line in body.split("\n")]
+        values = [part[2] for part in parts]
+        if "" in values and not all(part[1] for part in parts):
+            return None
+        texts = tuple([part[0] for part in parts])
+        try:
+            shape = self.shapes[texts]
+        except KeyError:
+            shape = self.shape(texts)
+        if shape is None:
+            return None
+        self.count()
+        self.last = None
+        begun = self.index
+        self.index += len(values) + 2
+        return Plain(begun, shape, values)
+
+    def shape(self, texts: tuple[str, ...]) -> Shape | None:
+        """What lines with these heads are, None where some are no plain properties; the first shapes are remembered."""
+        heads = tuple(self.heads.get(text) or self.learn(text) for text in texts)
+        shape = None
+        if all(head.kind in (Kind.UNUSED, Kind.WANTED) for head in heads):
+            at: dict[str, tuple[int, ...]] = {}
+            for number, head in enumerate(heads):
+                if head.kind is Kind.WANTED:
+                    at[head.name] = (*at.get(head.name, ()), number)
+            shape = Shape(heads, at)
+        if len(self.shapes) < _SHAPES and len(texts) < _SHAPES:
+            self.shapes[texts] = shape
+        return shape
+
+    def cut(self, text: str) -> Iterator[Properties]:
+        """The events that end in these lines."""
+        self.lines(text.split("\n"))
+        if self.found:
+            found, self.found = self.found, []
+            yield from found
+
+    def lines(self, lines: list[str]) -> None:
         heads, unused, wanted = self.heads, Kind.UNUSED, Kind.WANTED
-        props: Props = {}
-        last: list[Line] | None = None
-        for index, line in enumerate(self.parsed.source.lines):
+        props: Props = self.open[-1].props if self.open else {}
+        last = self.last
+        for index, line in enumerate(lines, self.index):
             text, colon, value = line.partition(":")
             head = heads.get(text) if colon else _NOTHING
             if head is None:
@@ -148,6 +260,8 @@ class _Cutter:
             else:
                 (self.begin if kind == Kind.BEGIN else self.end)(repair.component_name(value), index)
                 props, last = (self.open[-1].props if self.open else {}), None
+        self.last = last
+        self.index += len(lines)
 
     def learn(self, text: str) -> Head:
         """The meaning of a line's head; remembered, unless it is the text of a broken line."""
@@ -157,7 +271,8 @@ class _Cutter:
             return _NOTHING
         else:
             head = _head(text)
-        self.heads[text] = head
+        if len(self.heads) < _HEADS:
+            self.heads[text] = head
         return head
 
     def quoted(self, props: Props, line: str, index: int) -> list[Line] | None:
@@ -191,17 +306,21 @@ class _Cutter:
         """Whether the last property of these is already being continued."""
         return bool(self.tails) and self.tails[-1].lines is lines and self.tails[-1].at == len(lines) - 1
 
+    def count(self) -> None:
+        """One more component."""
+        self.components += 1
+        if self.components > self.limits.components:
+            raise NotACalendar(f"The file has more than {self.limits.components:,} components: send it in parts.")
+
     def begin(self, name: str, index: int) -> None:
         if name == "VCALENDAR":
             self.calendars += 1
         elif name in _TOP:
-            self.components += 1
+            self.count()
             self.close_unfinished(index)
-        if self.components > self.limits.components:
-            raise NotACalendar(f"The file has more than {self.limits.components:,} components: send it in parts.")
         if len(self.open) >= self.limits.depth:
             raise NotACalendar("The file nests components deeper than any calendar does: export it again.")
-        fresh = self.parsed.calendar if name == "VCALENDAR" else Component(name, index)
+        fresh = self.calendar if name == "VCALENDAR" else Component(name, index)
         if self.open and name in ("STANDARD", "DAYLIGHT") and self.open[-1].name == "VTIMEZONE":
             self.open[-1].children.append(fresh)
         self.open.append(fresh)
@@ -211,7 +330,7 @@ class _Cutter:
         if any(one.name in _TOP for one in self.open):
             self.note(index, "a component begins before the one above it has ended; that one was read up to here")
             while self.open and self.open[-1].name != "VCALENDAR":
-                self.keep(self.open.pop(), index - 1)
+                self.keep(self.open.pop())
 
     def end(self, name: str, index: int) -> None:
         if all(one.name != name for one in self.open):
@@ -219,32 +338,36 @@ class _Cutter:
             return
         while self.open[-1].name != name:
             self.note(index, f"{self.open[-1].name[:40]} has no END; it was read up to here")
-            self.keep(self.open.pop(), index - 1)
-        self.keep(self.open.pop(), index)
+            self.keep(self.open.pop())
+        self.keep(self.open.pop())
 
-    def keep(self, one: Component, end: int) -> None:
-        one.end = end
+    def keep(self, one: Component) -> None:
+        self.join()
         if one.name == "VEVENT":
-            self.parsed.events.append(one)
+            self.found.append(one)
         elif one.name == "VTIMEZONE":
-            self.parsed.zones.append(one)
+            self.zones.append(one)
         elif one.name in _TOP:
-            self.parsed.ignored[one.name] += 1
+            self.ignored[one.name] += 1
 
-    def note(self, index: int, text: str) -> None:
-        self.parsed.problems.append(Problem(self.parsed.source.number(index), text))
-
-    def finish(self) -> Parsed:
+    def join(self) -> None:
+        """The properties that went on over lines without a name."""
         for lines, at, pieces in self.tails:
             lines[at] = lines[at]._replace(value="".join(pieces))
+        self.tails.clear()
+
+    def note(self, index: int, text: str) -> None:
+        self.log.add(Problem(self.source.number(index), text))
+
+    def finish(self) -> None:
+        self.join()
         if any(one.name == "VCALENDAR" or one.name in _TOP for one in self.open):
             missing = self.open[0].name
             raise NotACalendar(f"The file is cut short (END:{missing} is missing): load it again, or export it again.")
         if not self.calendars:
-            if not self.parsed.events:
+            if not self.components - self.ignored.total() - len(self.zones):
                 raise NotACalendar("The file has no BEGIN:VCALENDAR: it is not an iCalendar (.ics) file.")
             self.note(0, "the events stand without a VCALENDAR around them; they were read all the same")
-        return self.parsed
 
 
 def _head(text: str) -> Head:

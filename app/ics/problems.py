@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class NotACalendar(ValueError):
@@ -33,7 +33,7 @@ class Limits:
     `bytes`, `components` and `depth` refuse the file; `series` cuts one series and `occurrences` the whole reading,
     each with a problem that is `lost`; an event with more than `dates` RDATEs or EXDATEs is left out. `work` counts
     the periods of rules that are walked without finding anything to show, over the whole file: it bounds the time,
-    and a rule that exceeds it is left out.
+    and a rule that exceeds it is left out. Of the problems only so many are listed, and the rest is counted.
     """
 
     bytes: int = 10 * 1024 * 1024
@@ -44,3 +44,29 @@ class Limits:
     occurrences: int = 50_000
     work: int = 300_000
     dates: int = 50_000
+    problems: int = 1_000
+
+
+@dataclass(slots=True)
+class Log:
+    """The problems of one file: the first `most` of them, how many `more`, and of whom something was `lost`."""
+
+    most: int
+    kept: list[Problem] = field(default_factory=list)
+    more: int = 0
+    lost: set[str | None] = field(default_factory=set)
+
+    def add(self, problem: Problem) -> None:
+        if problem.lost:
+            self.lost.add(problem.uid)
+        if len(self.kept) < self.most:
+            self.kept.append(problem)
+        else:
+            self.more += 1
+
+    def told(self) -> tuple[Problem, ...]:
+        """By line; the last one says how many are not told."""
+        told = sorted(self.kept, key=lambda one: one.line)
+        if self.more:
+            told.append(Problem(told[-1].line, f"there are {self.more:,} more problems, which are not listed"))
+        return tuple(told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from calendar import isleap, monthrange
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from enum import IntEnum, StrEnum
@@ -106,6 +106,14 @@ class Rule:
         if not (self.byhour or self.byminute or self.bysecond):
             return self
         return replace(self, byhour=(), byminute=(), bysecond=())
+
+    @property
+    def limited(self) -> bool:
+        """Whether any part but BYDAY chooses days or times."""
+        return bool(
+            self.bymonth or self.byweekno or self.byyearday or self.bymonthday or self.bysetpos
+            or self.byhour or self.byminute or self.bysecond
+        )  # fmt: skip
 
     @property
     def by_dates(self) -> bool:
@@ -280,6 +288,34 @@ def instances(rule: Rule, start: datetime, first: datetime, last: datetime, work
     work.grant()
     walked = _by_ticks if rule.freq > Freq.DAILY else _by_days
     return walked(rule, start, first, last, work)
+
+
+def ordinals(rule: Rule, start: datetime, first: datetime, last: datetime, most: int) -> Sequence[int] | None:
+    """As `instances`, the days alone, of a DAILY or WEEKLY rule that only chooses weekdays; None for every other one.
+
+    All members are at the time of day of `start`. None as well where more than `most` days would be walked.
+    """
+    if not (rule.freq is Freq.WEEKLY or (rule.freq is Freq.DAILY and not rule.byday)) or rule.limited:
+        return None
+    clock = start.time()
+    final = last.toordinal() - (last.time() < clock)
+    earliest = max(first.toordinal() + (first.time() > clock), start.toordinal())
+    begin = earliest if rule.count is None else start.toordinal()
+    step = rule.interval * (7 if rule.freq is Freq.WEEKLY else 1)
+    origins = _weekdays_of(rule, start) if rule.freq is Freq.WEEKLY else [start.toordinal()]
+    if rule.count is not None:
+        final = min(final, begin + rule.count * step)
+    if (final - begin) // step * len(origins) > most:
+        return None
+    runs = [range(begin + (origin - begin) % step, final + 1, step) for origin in origins]
+    days: Sequence[int] = runs[0] if len(runs) == 1 else sorted(chain.from_iterable(runs))
+    return days[bisect_left(days, earliest) : rule.count]
+
+
+def _weekdays_of(rule: Rule, start: datetime) -> list[int]:
+    """The ordinals of the days that a WEEKLY rule chooses, in the week of `start`."""
+    week = start.toordinal() - (start.weekday() - rule.wkst) % 7
+    return [week + (weekday - rule.wkst) % 7 for _, weekday in rule.byday] or [start.toordinal()]
 
 
 def _stride(rule: Rule, start: datetime) -> timedelta | None:

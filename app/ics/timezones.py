@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
 from app.ics import repair
-from app.ics.parse import Component, Parsed
-from app.ics.problems import Limits, Problem
+from app.ics.parse import Component, Cutter
 from app.ics.rrule import Freq, Rule, RuleError, parse_rule
 from app.ics.values import read_basic, read_offset
 from app.ics.zones import Observance, Observed
@@ -18,15 +17,14 @@ MOST_DATES = 2_000
 _EVER = datetime.max  # noqa: DTZ901 - wall clock
 
 
-def embedded_zones(parsed: Parsed, limits: Limits) -> tuple[dict[str, Observed], dict[str, str], list[Problem]]:
-    """The zones by TZID, the X-LIC-LOCATIONs by TZID, and what was wrong."""
+def embedded_zones(cutter: Cutter) -> tuple[dict[str, Observed], dict[str, str]]:
+    """The zones by TZID, and the X-LIC-LOCATIONs by TZID."""
     zones: dict[str, Observed] = {}
     locations: dict[str, str] = {}
-    problems: list[Problem] = []
-    if len(parsed.zones) > limits.zones:
-        line = parsed.source.number(parsed.zones[limits.zones].index)
-        problems.append(Problem(line, f"only the first {limits.zones} of {len(parsed.zones)} VTIMEZONEs were read"))
-    for component in parsed.zones[: limits.zones]:
+    most = cutter.limits.zones
+    if len(cutter.zones) > most:
+        cutter.note(cutter.zones[most].index, f"only the first {most} of {len(cutter.zones)} VTIMEZONEs were read")
+    for component in cutter.zones[:most]:
         for name in _names(component):
             location = component.value("X-LIC-LOCATION").strip()
             if location:
@@ -34,9 +32,8 @@ def embedded_zones(parsed: Parsed, limits: Limits) -> tuple[dict[str, Observed],
             try:
                 zones.setdefault(name, _zone(component, name))
             except (ValueError, RuleError, OverflowError) as error:
-                line = parsed.source.number(component.index)
-                problems.append(Problem(line, f"the VTIMEZONE '{name[:80]}' was passed over: {error}"))
-    return zones, locations, problems
+                cutter.note(component.index, f"the VTIMEZONE '{name[:80]}' was passed over: {error}")
+    return zones, locations
 
 
 def _names(component: Component) -> list[str]:

@@ -23,7 +23,7 @@ _DISPLAY = re.compile(r"\((?:UTC|GMT)\s*(?:([+-])\s*(\d{1,2})[:.]?(\d{2}))?\)\s*
 _LOTUS = re.compile(
     r"GMT\s*([+-]\d{4})\s*\(standard\)\s*/\s*GMT\s*([+-]\d{4})\s*\(daylight\)", re.ASCII | re.IGNORECASE
 )
-_LONGEST = 200  # letters of a TZID; the longest of Windows has 80
+LONGEST = 200  # letters of a TZID; the longest of Windows has 80
 _KEY = re.compile(r"[A-Z][A-Za-z0-9_+-]{1,40}(?:/[A-Z][A-Za-z0-9_+-]{1,40}){0,2}", re.ASCII)
 _COUNTED = re.compile(r"[ _]\d{1,2}$", re.ASCII)
 
@@ -94,8 +94,8 @@ class Ladder:
 
     def _climb(self, tzid: str) -> Resolved:
         name = tzid.strip().strip('"').strip()
-        if len(name) > _LONGEST:
-            return Resolved(name[:_LONGEST], self.default, Step.HELD if self.default is None else Step.SOURCE)
+        if len(name) > LONGEST:
+            return Resolved(name[:LONGEST], self.default, Step.HELD if self.default is None else Step.SOURCE)
         location = self._locations.get(name) or self._locations.get(name.lstrip("/")) or ""
         steps = (
             (Step.IANA, iana(name)),
