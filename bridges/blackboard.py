@@ -32,7 +32,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
@@ -43,7 +43,6 @@ from bridges.contract import SinkRules, Tools, Vault
 from bridges.errors import Denied, Gone, Rejected, Transient
 from bridges.http import Answer, Forbidden, Limits, LmsHttp
 from bridges.model import (
-    AllDay,
     Calendar,
     CalendarRef,
     Event,
@@ -52,12 +51,12 @@ from bridges.model import (
     RemoteRef,
     SyncKey,
     Timed,
-    When,
     Window,
     instant,
 )
 from bridges.settings import ZoneName, secured
 from bridges.text import UNTITLED, cleaned, cut, folded, on_one_line, titled, unsaid
+from bridges.times import MILLISECOND, as_instants, floored, moment_of
 
 if TYPE_CHECKING:
     import requests
@@ -67,7 +66,6 @@ COURSES = "/learn/api/public/v3/courses"
 SCOPE = "read write delete offline"
 TITLE = 255
 LOCATION = 1024
-TICK = timedelta(milliseconds=1)
 NOT_OURS = "Blackboard opens what is a person's own to nobody but the person"
 BY_MAIL = "send the events by e-mail instead (a connection with the bridge imip)"
 MOST_PEOPLE = 100
@@ -306,6 +304,7 @@ class BlackboardBridge:
         self._settings = settings
         self._tools = tools
         self._zone = ZoneInfo(settings.zone)
+        self._least = timedelta(minutes=settings.deadline_minutes)
         self._margin = timedelta(hours=settings.margin_hours)
         self._server = TokenServer(settings, tools)
         own = self._bearer(lambda: self._server.ask(grant_type="client_credentials"))
@@ -426,7 +425,7 @@ class BlackboardBridge:
         text = cleaned(event.text)
         return Event(
             title=cut(titled(event, self._settings.cancelled_prefix), TITLE),
-            when=self._fit_when(event.when),
+            when=as_instants(event.when, self._zone, to=MILLISECOND, least=self._least),
             text=folded(text, [unsaid(event.url, text)]),
             place=cut(on_one_line(event.place), LOCATION),
         )
@@ -463,22 +462,8 @@ class BlackboardBridge:
     def find(self, calendar: CalendarRef, key: SyncKey, event: Event) -> list[RemoteRef]:
         """By value: the writable items around the event's start that are equal to it."""
         start = _timed(event).start
-        around = self.read(calendar, Window(start, start + TICK))
+        around = self.read(calendar, Window(start, start + MILLISECOND))
         return [each.ref for each in around if each.writable and each.event == event]
-
-    def _fit_when(self, when: When) -> Timed:
-        try:
-            if isinstance(when, AllDay):
-                start = datetime.combine(when.start, time(), self._zone)
-                end = datetime.combine(when.end, time(), self._zone)
-            else:
-                start, end = when.start, when.end
-            if start.tzinfo is None:
-                raise Rejected("The time has no zone; Blackboard holds nothing but instants.")
-            start, end = _floored(start), _floored(end)
-            return Timed(start, end if end > start else start + timedelta(minutes=self._settings.deadline_minutes))
-        except OverflowError:
-            raise Rejected("The time lies outside of the years that a calendar can hold.") from None
 
     def _scope(self, calendar: CalendarRef) -> dict[str, str]:
         if calendar.kind in (Kind.INSTITUTION, Kind.PERSON):
@@ -584,7 +569,10 @@ class BlackboardBridge:
     def _spans(self, window: Window) -> Iterator[tuple[datetime, datetime]]:
         """The window and some margin in as few spans as the bare window needs, each within Learn's limit."""
         longest = timedelta(weeks=self._settings.span_weeks)
-        start, end = _floored(window.start), _floored(window.end - TICK / 1000) + TICK
+        start, end = (
+            floored(window.start, MILLISECOND),
+            floored(window.end - MILLISECOND / 1000, MILLISECOND) + MILLISECOND,
+        )
         count = -((instant(window.start) - instant(window.end)) // longest)
         spare = max(timedelta(0), min(count * longest - (end - start), 2 * self._margin))
         start, end = _moved(start, -spare / 2), _moved(end, spare / 2)
@@ -621,12 +609,12 @@ class BlackboardBridge:
 
     def _found(self, item: Mapping[str, Any]) -> Found | None:
         """An item as a value, mended where it breaks Learn's own rules; None for one that has no place in time."""
-        start = _moment(item.get("start"))
+        start = moment_of(item.get("start"), MILLISECOND)
         kind, id = item.get("type"), item.get("id")
         if start is None or not isinstance(kind, str) or not isinstance(id, str) or not id:
             log.warning("left out a Learn item without id, type or start: %s/%s", kind, id)
             return None
-        end = _moment(item.get("end")) or start
+        end = moment_of(item.get("end"), MILLISECOND) or start
         return Found(
             ref=RemoteRef(f"{kind}/{id}"),
             event=Event(
@@ -636,7 +624,7 @@ class BlackboardBridge:
                 place=on_one_line(item.get("location")),
             ),
             writable=kind in ("Course", "Institution", "OfficeHours", "Personal"),
-            modified=_moment(item.get("modified")),
+            modified=moment_of(item.get("modified"), MILLISECOND),
             kind=kind,
         )
 
@@ -712,29 +700,12 @@ def _filled(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value != ""}
 
 
-def _floored(moment: datetime) -> datetime:
-    """The UTC instant without what is finer than a millisecond."""
-    moment = instant(moment)
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-
-
 def _moved(moment: datetime, by: timedelta) -> datetime:
     try:
-        return _floored(moment + by)
+        return floored(moment + by, MILLISECOND)
     except OverflowError:
         return moment
 
 
 def _wire(moment: datetime) -> str:
     return instant(moment).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _moment(text: Any) -> datetime | None:
-    """A date-time as Learn writes it, in UTC; None for anything else."""
-    if not isinstance(text, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return _floored(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        return None

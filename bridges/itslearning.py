@@ -37,7 +37,6 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from datetime import time as clock
 from enum import StrEnum
 from itertools import islice
 from typing import TypeVar
@@ -52,7 +51,6 @@ from bridges.errors import BridgeError, Denied, Gone, KeyTaken, Rejected, Transi
 from bridges.http import Limits
 from bridges.markup import paragraphs_of, text_of
 from bridges.model import (
-    AllDay,
     Calendar,
     CalendarRef,
     Event,
@@ -61,13 +59,13 @@ from bridges.model import (
     RemoteRef,
     SyncKey,
     Timed,
-    When,
     Window,
     instant,
 )
 from bridges.settings import ZoneName, secured
 from bridges.soap import Account, Element, Pace, ServerFault, SoapService, below, first, local, parse, value
 from bridges.text import UNTITLED, cut, folded, titled, unsaid
+from bridges.times import SECOND, as_instants, moment_of
 
 TEMPURI = "http://tempuri.org/"
 ENTITIES = "http://schemas.datacontract.org/2004/07/Itslearning.Integration.ContentImport.Services.Entities"
@@ -276,6 +274,7 @@ class ItslearningBridge:
         self._name = name
         self._settings = settings
         self._zone = ZoneInfo(settings.zone)
+        self._least = timedelta(minutes=settings.deadline_minutes)
         self._sleep = sleep
         self._used = re.compile(settings.used_key_words, re.IGNORECASE)
         pace = Pace(settings.calls_per_second, sleep)
@@ -348,7 +347,11 @@ class ItslearningBridge:
         says so in its title.
         """
         title = titled(replace(event, title=_line(event.title)), self._settings.cancelled_prefix)
-        return Event(cut(title, TITLE, after_word=True), self._fit_when(event.when), self._fit_text(event))
+        return Event(
+            cut(title, TITLE, after_word=True),
+            as_instants(event.when, self._zone, to=SECOND, least=self._least),
+            self._fit_text(event),
+        )
 
     def create(self, calendar: CalendarRef, key: SyncKey, event: Event) -> RemoteRef:
         """Write a new event under its key. KeyTaken if the key was ever used, for a living event or a deleted one."""
@@ -405,20 +408,6 @@ class ItslearningBridge:
             yield from _compared(sent, document)
 
     # How an event fits
-
-    def _fit_when(self, when: When) -> Timed:
-        try:
-            if isinstance(when, AllDay):
-                start = datetime.combine(when.start, clock(), self._zone)
-                end = datetime.combine(when.end, clock(), self._zone)
-            else:
-                start, end = when.start, when.end
-            if start.tzinfo is None:
-                raise Rejected("The time has no zone; itslearning holds nothing but instants.")
-            start, end = _floored(start), _floored(end)
-            return Timed(start, end if end > start else start + timedelta(minutes=self._settings.deadline_minutes))
-        except OverflowError:
-            raise Rejected("The time lies outside of the years that a calendar can hold.") from None
 
     def _fit_text(self, event: Event) -> str:
         text = _as_shown(event.text)
@@ -725,7 +714,7 @@ def _event_key(event: Element) -> str:
 
 def _read_event(element: Element) -> Event:
     """An event as it stands there, with its description as plain text. Transient where it has no time."""
-    start, end = _moment(value(element, "StartDateTime")), _moment(value(element, "EndDateTime"))
+    start, end = moment_of(value(element, "StartDateTime"), SECOND), moment_of(value(element, "EndDateTime"), SECOND)
     if start is None:
         raise Transient(f"itslearning shows event {_event_key(element)} without its time: the reading is not whole.")
     return Event(
@@ -763,21 +752,8 @@ def _parent(element: Element) -> Element:
 # Times and texts
 
 
-def _floored(moment: datetime) -> datetime:
-    return instant(moment).replace(microsecond=0)
-
-
 def _wire(moment: datetime) -> str:
     return instant(moment).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def _moment(text: str) -> datetime | None:
-    """A dateTime in UTC (also where it names no zone), whole seconds; None for anything else."""
-    try:
-        moment = datetime.fromisoformat(text.strip())
-        return _floored(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
-    except (ValueError, OverflowError):
-        return None
 
 
 def _as_shown(text: str) -> str:

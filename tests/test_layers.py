@@ -15,7 +15,7 @@ VALUES = {"bridges.model", "bridges.errors"}
 PROMISES = VALUES | {"bridges.contract"}
 HALLWAY = PROMISES | {"app.ics", "app.store"}
 LMS = {f"bridges.{name}" for name in ("local", "blackboard", "brightspace", "imip", "itslearning", "learningspace")}
-COMMON = {"bridges.text", "bridges.markup", "bridges.settings"}
+COMMON = {"bridges.text", "bridges.times", "bridges.markup", "bridges.settings"}
 OVER_HTTP = PROMISES | {"bridges.http"}
 
 # room → (ours, of the world outside); the longest name that fits counts, and a room may import itself
@@ -27,6 +27,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "bridges.http": (PROMISES, {"requests", "urllib3"}),
     "bridges.settings": (set(), {"pydantic"}),
     "bridges.text": ({"bridges.model"}, set()),
+    "bridges.times": (VALUES, set()),
     "bridges.markup": (set(), {"nh3"}),
     "bridges.local": (PROMISES | COMMON, {"sqlalchemy", "pydantic"}),
     "bridges.blackboard": (OVER_HTTP | COMMON, {"pydantic", "requests"}),

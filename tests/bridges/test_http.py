@@ -493,3 +493,14 @@ def test_what_never_left_is_said_to() -> None:
     with pytest.raises(NotSent, match="used up") as caught:
         http.write("POST", "/events", body={})
     assert caught.value.retry_after == 900
+
+
+def test_what_has_not_changed_is_not_sent_again() -> None:
+    lms = door()
+    lms.tell(says(OK, ETag='"1"', Last_Modified="Mon, 10 Mar 2025 08:00:00 GMT"), Response(status=304), says({}, 404))
+    since = {"If-None-Match": '"1"', "If-Modified-Since": "Mon, 10 Mar 2025 08:00:00 GMT"}
+    assert lms.http.get_changed("/x", {}) == (OK, since)
+    assert lms.http.get_changed("/x", since) is None
+    assert lms.server.seen[1].headers["If-None-Match"] == '"1"'
+    with pytest.raises(Gone):
+        lms.http.get_changed("/x", since)
