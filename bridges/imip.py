@@ -140,6 +140,11 @@ class ImipSettings(BaseModel):
             raise ValueError("security: mail to another machine is encrypted; write starttls or tls")
         return self
 
+    @property
+    def needs_vault(self) -> bool:
+        """What was sent can't be asked of anybody: it is remembered there."""
+        return True
+
 
 class State(StrEnum):
     """How far the last message about an event came."""
@@ -179,11 +184,6 @@ class Record:
     def from_json(cls, text: str) -> Self:
         record = cls(**json.loads(text))
         return replace(record, state=State(record.state))
-
-    @property
-    def needs_vault(self) -> bool:
-        """What was sent can't be asked of anybody: it is remembered there."""
-        return True
 
     @property
     def is_open(self) -> bool:
