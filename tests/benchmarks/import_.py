@@ -1,0 +1,227 @@
+"""Imports: reading calendars, beside icalendar and recurring-ical-events. `import_ [--events N]`."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from statistics import median
+from typing import Any, TypeVar
+
+import icalendar
+import recurring_ical_events  # type: ignore[import-untyped]
+
+from app.ics import Limits, read_occurrences
+from app.ics.expand import Bounds
+from app.ics.read import Opened, open_calendar
+from bridges.model import Occurrence, Timed, instant
+
+MONDAY = datetime(2026, 1, 5, 8)
+WEEKS = 40
+WINDOW = datetime(2025, 12, 1, tzinfo=UTC), datetime(2027, 2, 1, tzinfo=UTC)
+WIDE = Limits(bytes=1 << 30, components=1 << 20, occurrences=1 << 22, problems=10)
+ROUNDS = 3
+DAYS = ("MO", "TU", "WE", "TH", "FR")
+
+ZONE = """BEGIN:VTIMEZONE
+TZID:Europe/Oslo
+BEGIN:DAYLIGHT
+DTSTART:19700329T020000
+TZOFFSETFROM:+0100
+TZOFFSETTO:+0200
+RRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU
+END:DAYLIGHT
+BEGIN:STANDARD
+DTSTART:19701025T030000
+TZOFFSETFROM:+0200
+TZOFFSETTO:+0100
+RRULE:FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU
+END:STANDARD
+END:VTIMEZONE"""
+
+Row = tuple[str, str, str, str]
+Result = TypeVar("Result")
+
+
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks import_")
+    parser.add_argument("--events", type=int, default=10_000)
+    count = parser.parse_args(arguments).events
+    rows = [parsed(count), expanded(count // 10), imported(count // 10), *remembered(count)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row in [("work", "calbridge", "beside", "ratio"), *rows]:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, [*widths[:3], 8], strict=True)))
+
+
+# ------------------------------------------------------------------------------------------------------- the input
+
+
+def timetable(events: Iterable[str]) -> bytes:
+    text = "\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//beside//EN", ZONE, *events, "END:VCALENDAR\n"])
+    return text.replace("\n", "\r\n").encode()
+
+
+def lesson(number: int, start: datetime, *more: str, title: str = "Forelesning") -> str:
+    """About 450 bytes: zoned times, a folded description, letters beyond ASCII."""
+    lines = [
+        "BEGIN:VEVENT",
+        f"UID:timetable-{number:06}@uni.example.org",
+        "DTSTAMP:20260101T120000Z",
+        zoned("DTSTART", start),
+        zoned("DTEND", start + timedelta(minutes=105)),
+        f"SUMMARY:{title} {number}: økologi",
+        f"LOCATION:Rom {number % 40}\\, 2. etasje",
+        f"DESCRIPTION:Økologi og marinbiologi\\, forelesning {number}\\; les",
+        f"  kapittel {number % 30} på forhånd.\\nTa med blåbok – takk.",
+        "CATEGORIES:BIO101,Forelesning",
+        "STATUS:CONFIRMED",
+        "SEQUENCE:0",
+        *more,
+        "END:VEVENT",
+    ]
+    return "\n".join(lines)
+
+
+def zoned(name: str, moment: datetime) -> str:
+    return f"{name};TZID=Europe/Oslo:{moment:%Y%m%dT%H%M%S}"
+
+
+def begin(number: int) -> datetime:
+    return MONDAY + timedelta(days=number % 200, minutes=15 * (number % 36))
+
+
+def singles(count: int) -> bytes:
+    return timetable(lesson(number, begin(number)) for number in range(count))
+
+
+def masters(count: int) -> bytes:
+    """Weekly over 40 weeks, most of them twice a week, with two EXDATEs and an override each."""
+    return timetable(part for number in range(count) for part in series(number))
+
+
+def series(number: int) -> Iterator[str]:
+    start = MONDAY + timedelta(days=number % 5, minutes=15 * (number % 36))
+    first, second = DAYS[number % 5], DAYS[(number + 2) % 5]
+    twice = number % 4 != 0
+    rule = f"RRULE:FREQ=WEEKLY;COUNT={WEEKS * (1 + twice)};BYDAY={first}" + f",{second}" * twice
+    gone = [zoned("EXDATE", start + timedelta(weeks=week)) for week in (7, 13)]
+    yield lesson(number, start, rule, *gone)
+    slot = start + timedelta(weeks=5)
+    yield lesson(number, slot + timedelta(hours=2), zoned("RECURRENCE-ID", slot), title="Flyttet")
+
+
+# ------------------------------------------------------------------------------------------------------- measuring
+
+
+def beside(
+    ours: Callable[[], Result], theirs: Callable[[], Any], fresh: Callable[[], None] = lambda: None
+) -> tuple[float, Result, float, Any]:
+    """Processor seconds and results of both, in turns, so that a busy machine is equally busy for both; medians."""
+    spent: tuple[list[float], list[float]] = [], []
+    for _ in range(ROUNDS):
+        fresh()
+        begun = time.process_time()
+        mine = ours()
+        middle = time.process_time()
+        judged = theirs()
+        spent[0].append(middle - begun)
+        spent[1].append(time.process_time() - middle)
+    return median(spent[0]), mine, median(spent[1]), judged
+
+
+def row(work: str, what: str, count: int, mine: float, theirs: float) -> Row:
+    return work, f"{count / mine:,.0f} {what}/s", f"{count / theirs:,.0f} {what}/s", f"{theirs / mine:.1f}"
+
+
+def opened(data: bytes) -> Opened:
+    return open_calendar(data, (None, None), Bounds.of(*WINDOW, None), WIDE)
+
+
+def parsed(count: int) -> Row:
+    """Bytes to events whose times and texts are understood."""
+    data = singles(count)
+    mine, ours, slow, theirs = beside(lambda: opened(data), lambda: icalendar.Calendar.from_ical(data))
+    found = [one for family in ours.families.values() for one in family]
+    assert sorted(
+        (one.uid, one.start.instant, one.said.title, one.said.text, one.said.place) for one in found
+    ) == sorted(
+        (
+            str(one["UID"]),
+            instant(one["DTSTART"].dt),
+            *(str(one[name]) for name in ("SUMMARY", "DESCRIPTION", "LOCATION")),
+        )
+        for one in theirs.walk("VEVENT")
+    )
+    return row(f"parse {count:,} events (icalendar)", "events", count, mine, slow)
+
+
+def expanded(count: int) -> Row:
+    """Understood events to occurrences."""
+    data = masters(count)
+    theirs = icalendar.Calendar.from_ical(data)
+    held: list[Opened] = []
+    mine, ours, slow, judged = beside(
+        lambda: held[-1].occurrences(Bounds.of(*WINDOW, None)),
+        lambda: by_library(theirs),
+        lambda: held.append(opened(data)),
+    )
+    agreed(ours, judged)
+    return row(f"expand {count:,} masters (recurring-ical-events)", "occurrences", len(ours), mine, slow)
+
+
+def imported(count: int) -> Row:
+    """Bytes to occurrences."""
+    data = masters(count)
+    mine, reading, slow, judged = beside(
+        lambda: read_occurrences(data, *WINDOW, limits=WIDE), lambda: by_library(icalendar.Calendar.from_ical(data))
+    )
+    assert not reading.problems
+    agreed(reading.occurrences, judged)
+    return row(f"read {count:,} masters (both libraries)", "occurrences", len(reading.occurrences), mine, slow)
+
+
+def by_library(calendar: Any) -> list[Any]:
+    return list(recurring_ical_events.of(calendar).between(*WINDOW))
+
+
+def agreed(ours: Iterable[Occurrence], judged: Iterable[Any]) -> None:
+    spans = ((one.id.uid, one.event.when, one.event.title) for one in ours)
+    mine = sorted(
+        (uid, instant(when.start), instant(when.end), title) for uid, when, title in spans if isinstance(when, Timed)
+    )
+    theirs = ((str(one["UID"]), one["DTSTART"].dt, one["DTEND"].dt, str(one["SUMMARY"])) for one in judged)
+    assert mine == sorted((uid, instant(start), instant(end), title) for uid, start, end, title in theirs)
+
+
+# ---------------------------------------------------------------------------------------------------------- memory
+
+READ = """
+import re, sys
+from datetime import date
+from pathlib import Path
+from tests.benchmarks.import_ import WIDE, read_occurrences
+
+def peak():  # ru_maxrss would begin with that of the process before
+    return int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
+
+read_occurrences(b"BEGIN:VCALENDAR\\r\\nEND:VCALENDAR\\r\\n")
+idle = peak()
+first, last = map(date.fromisoformat, sys.argv[1:])
+print(len(read_occurrences(sys.stdin.buffer.read(), first, last, limits=WIDE).occurrences))
+print(peak() - idle)
+"""
+
+
+def remembered(count: int) -> Iterator[Row]:
+    """Peak memory over the idle process, the bytes of the file among it."""
+    for events in (count, count * 10):
+        data = singles(events)
+        for first, last in ((date(2025, 12, 1), date(2027, 2, 1)), (date(2026, 3, 2), date(2026, 3, 9))):
+            command = [sys.executable, "-c", READ, str(first), str(last)]
+            done = subprocess.run(command, input=data, capture_output=True, check=True)
+            shown, peak = map(int, done.stdout.split())
+            what = f"peak memory, {events:,} events, {shown:,} of them shown"
+            yield what, f"{peak / 1024:,.0f} MB", f"{len(data) / 2**20:,.0f} MB file", ""
