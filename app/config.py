@@ -162,11 +162,7 @@ class _File(_Section):
     @field_validator("zone")
     @classmethod
     def _known(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(f"no time zone is called '{value}'; write an IANA name such as Europe/Oslo") from None
-        return value
+        return zone_of(value).key
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +177,14 @@ class Config:
     fetch: Fetch
     connections: Mapping[str, Connection]
     demo: bool
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """The zone of that IANA name. ValueError, as a sentence, if there is none."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"no time zone is called '{name}'; write an IANA name such as Europe/Oslo") from None
 
 
 def load(path: str | Path | None, environment: Mapping[str, str]) -> Config:

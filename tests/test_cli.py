@@ -83,6 +83,18 @@ def test_expand_reads_floating_times_in_the_zone_given(shell: Shell) -> None:
     assert record["start"] == "2026-11-02T10:00:00-05:00"
 
 
+def test_a_zone_that_nobody_knows_is_not_guessed_at(shell: Shell) -> None:
+    file = shell.write("mars.ics", calendar("UID:m\nSUMMARY:m\nDTSTART;TZID=Mars/Base:20261102T100000", EXAM))
+    held = shell("expand", file, *WINDOW, "--json")
+    assert [record["uid"] for record in records(held)] == ["exam"]
+    assert "Mars/Base" in held.stderr
+    placed = shell("expand", file, *WINDOW, "--zone", "Asia/Tokyo", "--json")
+    assert records(placed)[0]["start"] == "2026-11-02T10:00:00+09:00"
+    words = ["import", file, "--into", shell.course(), *WINDOW, "--json"]
+    assert json.loads(shell(*words).stdout)["report"]["created"] == 1
+    assert json.loads(shell(*words, "--zone", "Asia/Tokyo").stdout)["report"]["created"] == 1
+
+
 def test_expand_tells_problems_with_their_line_beside_what_it_read(shell: Shell) -> None:
     file = shell.write("crooked.ics", calendar("UID:x\nSUMMARY:no start", EXAM))
     result = shell("expand", file, *WINDOW, "--json")

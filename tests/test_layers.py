@@ -55,7 +55,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {"sqlalchemy", "alembic", "requests"},
     ),
     "app.web": (
-        PROMISES | {"app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics", "app.store.leases"},
+        PROMISES | {"app.config", "app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics", "app.store.leases"},
         {"flask", "werkzeug", "cachetools", "itsdangerous"},
     ),
     "app.cli": (

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
@@ -58,28 +57,20 @@ def _say_calendars(joined: Parts, lms: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def expand(file: Path, since: str, until: str, zone: str | None, as_json: bool) -> None:
     """List every occurrence of FILE within [from, to), sorted by start, then UID. Problems go to standard error."""
+    from app.config import load, zone_of
     from app.ics import read_occurrences
     from app.ics.listing import line, record
 
     with told():
-        home = _zone(zone)
-        reading = read_occurrences(file.read_bytes(), bound(since, home), bound(until, home), zone=home)
+        source = zone_of(zone) if zone else None
+        home = source or load(config_file(), os.environ).zone
+        data, first, last = file.read_bytes(), bound(since, home), bound(until, home)
+        reading = read_occurrences(data, first, last, zone=home, source_zone=source)
     for problem in reading.problems:
         click.echo(str(problem), err=True)
     for occurrence in reading.occurrences:
         click.echo(json.dumps(record(occurrence), ensure_ascii=False) if as_json else line(occurrence))
     sys.exit(NOTHING_READ if not reading.occurrences and not reading.events and reading.problems else 0)
-
-
-def _zone(name: str | None) -> ZoneInfo:
-    if name is None:
-        from app.config import load
-
-        return load(config_file(), os.environ).zone
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"no time zone is called '{name}'; write an IANA name such as Europe/Oslo") from None
 
 
 @click.group()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--include", multiple=True, metavar="PATTERN", help="Only these, as 'title:Lecture*'.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="None of these; 'place:' and 'category:' too.")
 @click.option("--rename", "renames", multiple=True, metavar="PATTERN=TITLE", help="New titles; {} is the old one.")
+@click.option("--zone", help="What the file means by zones that nobody knows, and by times without one (IANA).")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @click.option("--approve", is_flag=True, help="Carry the plan out even if it looks reckless.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
@@ -48,6 +49,7 @@ def import_file(
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     renames: tuple[str, ...],
+    zone: str | None,
     dry_run: bool,
     approve: bool,
     as_json: bool,
@@ -57,6 +59,7 @@ def import_file(
     Exit status: 0 done, 2 nothing could be read or written, 3 held for a yes, 4 unfinished (run it again), 5 done but
     for some that were refused.
     """
+    from app.config import zone_of
     from app.imports.rules import Rules, rename
     from app.imports.run import Mode
     from app.imports.window import window_of
@@ -73,6 +76,7 @@ def import_file(
             rules=Rules(include, exclude, tuple(map(rename, renames))),
             dry_run=dry_run,
             approved=approve,
+            zone=zone_of(zone) if zone else None,
             progress=None if as_json else _Bar(),
         )
     _tell(outcome, as_json)

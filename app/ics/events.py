@@ -257,6 +257,8 @@ class Reader:
         if not tzid or not tzid.strip():
             return self.ladder.default
         resolved = self.ladder.resolve(tzid)
+        if resolved.zone is None and self.ladder.home is not None:
+            raise Unreadable(f"its time zone '{tzid[:80]}' is unknown, and nobody said which zone the source means")
         if tzid not in self._told and (resolved.zone is None or resolved.guessed):
             self._told.add(tzid)
             self.note(str(resolved), index=line.at)

@@ -19,6 +19,9 @@ from app.ics.values import plain
 from app.ics.zones import LONGEST, Ladder, alias, iana, windows
 from bridges.model import Occurrence
 
+Zones = tuple[tzinfo | None, tzinfo | None]
+"""The source's zone, and that of home."""
+
 __all__ = ["Limits", "NotACalendar", "Problem", "Reading", "read_occurrences"]
 
 
@@ -47,21 +50,34 @@ def read_occurrences(
     end: date | None = None,
     *,
     zone: tzinfo | None = None,
+    source_zone: tzinfo | None = None,
     limits: Limits = Limits(),  # noqa: B008 - an immutable value
     lanes: bool = True,
 ) -> Reading:
     """All occurrences of an iCalendar file that overlap the half-open window [start, end).
 
     Bounds are dates, naive or aware datetimes; None is without a bound. Dates, naive bounds and floating times are
-    read in `zone`; without it, and without a zone of the file's own, floating times stay naive. An event without
+    read in `zone`; without it, and without a zone of the file's own, floating times stay naive. `source_zone` is what
+    the source is known to mean by a TZID that nobody knows, and by floating times; without it such an event is left
+    out with a problem (or stays naive, where there is no `zone` either). An event without
     length is in if start <= t < end. NotACalendar when the bytes are no whole calendar or exceed the limits;
     everything smaller is a Problem of the reading. Without `lanes` nothing takes a short way: the same answer, later.
     """
-    with _without_collector():
-        bounds = Bounds.of(start, end, zone)
-        opened = open_calendar(data, zone, bounds, limits, lanes=lanes)
-        occurrences = opened.occurrences(bounds)
-        return opened.reading(occurrences)
+    bounds = Bounds.of(start, end, zone)
+    opened = open_calendar(data, (source_zone, zone), bounds, limits, lanes=lanes)
+    return opened.reading(opened.occurrences(bounds))
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """The collector of cycles rests: reading leaves none, and it would walk all that was read again and again."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 @dataclass(slots=True)
@@ -74,6 +90,7 @@ class Opened:
     families: dict[str, list[Entry]]
     events: int
 
+    @_without_collector()
     def occurrences(self, bounds: Bounds) -> tuple[Occurrence, ...]:
         """All occurrences within bounds, by start and UID. Asked once: an event is forgotten when it is laid out."""
         limits, log = self.cutter.limits, self.cutter.log
@@ -119,7 +136,8 @@ class Opened:
         )
 
 
-def open_calendar(data: bytes, zone: tzinfo | None, bounds: Bounds, limits: Limits, *, lanes: bool = True) -> Opened:
+@_without_collector()
+def open_calendar(data: bytes, zones: Zones, bounds: Bounds, limits: Limits, *, lanes: bool = True) -> Opened:
     """The events of a file, one after the other, so that no more than what is understood of them is ever held.
 
     Zones and the like stand before the events nearly always. Where some come behind them, all is read once more.
@@ -128,16 +146,16 @@ def open_calendar(data: bytes, zone: tzinfo | None, bounds: Bounds, limits: Limi
     events = cutter.events()
     first = list(islice(events, 1))
     settled = cutter.settled
-    opened = _opened(cutter, chain(first, events), zone, bounds)
+    opened = _opened(cutter, chain(first, events), zones, bounds)
     if cutter.settled == settled:
         return opened
     cutter = Cutter(data, limits, Log(limits.problems), lanes=lanes)
-    return _opened(cutter, list(cutter.events()), zone, bounds)
+    return _opened(cutter, list(cutter.events()), zones, bounds)
 
 
-def _opened(cutter: Cutter, events: Iterable[Properties], zone: tzinfo | None, bounds: Bounds) -> Opened:
+def _opened(cutter: Cutter, events: Iterable[Properties], zones: Zones, bounds: Bounds) -> Opened:
     embedded, locations = embedded_zones(cutter)
-    ladder = Ladder(embedded, locations, _own_zone(cutter), zone)
+    ladder = Ladder(embedded, locations, _own_zone(cutter), *zones)
     reader = Reader(cutter, ladder, bounds.around)
     families: dict[str, list[Entry]] = defaultdict(list)
     count = 0
@@ -145,18 +163,6 @@ def _opened(cutter: Cutter, events: Iterable[Properties], zone: tzinfo | None, b
         families[entry.uid].append(entry)
     days = ladder.default or _only([one for one in embedded.values() if one.utcoffset(_SUMMER)])
     return Opened(cutter, reader, days, families, count)
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """The collector of cycles rests: reading leaves none, and it would walk all that was read again and again."""
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 _SUMMER = datetime(2024, 7, 1)  # noqa: DTZ001 - wall clock

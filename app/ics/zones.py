@@ -66,7 +66,11 @@ def zone_name(zone: tzinfo) -> str:
 
 
 class Ladder:
-    """Resolves the TZIDs of one file, each once. `calendar` is the file's own zone, `source` the caller's."""
+    """Resolves the TZIDs of one file, each once.
+
+    `calendar` is the file's own zone (X-WR-TIMEZONE), `source` what the caller says of where the file comes from, and
+    `home` where floating times are at home. Home says nothing of a TZID that nobody knows: such a time is held.
+    """
 
     def __init__(
         self,
@@ -74,17 +78,19 @@ class Ladder:
         locations: Mapping[str, str] | None = None,
         calendar: tzinfo | None = None,
         source: tzinfo | None = None,
+        home: tzinfo | None = None,
     ) -> None:
         self._embedded = embedded or {}
         self._locations = locations or {}
         self.calendar = calendar
         self.source = source
+        self.home = home
         self._known: dict[str, Resolved] = {}
 
     @property
     def default(self) -> tzinfo | None:
         """What floating times are read in, or None: they stay floating."""
-        return self.calendar or self.source
+        return self.calendar or self.source or self.home
 
     def resolve(self, tzid: str) -> Resolved:
         """The answer of the highest step that knows the name as it was written."""
@@ -95,7 +101,7 @@ class Ladder:
     def _climb(self, tzid: str) -> Resolved:
         name = tzid.strip().strip('"').strip()
         if len(name) > LONGEST:
-            return Resolved(name[:LONGEST], self.default, Step.HELD if self.default is None else Step.SOURCE)
+            return Resolved(name[:LONGEST], self.source, Step.SOURCE if self.source else Step.HELD)
         location = self._locations.get(name) or self._locations.get(name.lstrip("/")) or ""
         steps = (
             (Step.IANA, iana(name)),

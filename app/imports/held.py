@@ -64,6 +64,7 @@ def _terms(job: Import) -> dict[str, Any]:
         "mode": job.mode.value,
         "grace": job.grace,
         "rules": job.rules.to_json(),
+        "source_zone": job.zone.key if job.zone else None,
     }
 
 
@@ -79,5 +80,6 @@ def _job(run: Run, data: bytes, terms: dict[str, Any]) -> Import:
         Mode(terms["mode"]),
         terms["grace"],
         rules_from_json(terms["rules"]),
+        zone=ZoneInfo(terms["source_zone"]) if terms["source_zone"] else None,
         approved=True,
     )

@@ -92,6 +92,7 @@ class Imports:
         rules: Rules = NO_RULES,
         dry_run: bool = False,
         approved: bool = False,
+        zone: ZoneInfo | None = None,
         progress: Progress | None = None,
     ) -> Outcome:
         """Write the difference between the file and what we wrote before; a dry run only tells it.
@@ -100,7 +101,7 @@ class Imports:
         Busy while another import writes into it. All else is in the Outcome. The arguments are those of Import.
         """
         home = Window(window.start.astimezone(self._zone), window.end.astimezone(self._zone))
-        case = self._import(Import(data, calendar, home, source, mode, grace, rules, dry_run, approved))
+        case = self._import(Import(data, calendar, home, source, mode, grace, rules, dry_run, approved, zone))
         return self._dry(case) if dry_run else self._wet(case, progress)
 
     def latest(self, count: int = 50) -> Sequence[Run]:
@@ -167,9 +168,8 @@ class Imports:
 
     def _read(self, job: Import) -> Reading:
         start, end = job.window.start, job.window.end
-        if self._limits is None:
-            return read_occurrences(job.data, start, end, zone=self._zone)
-        return read_occurrences(job.data, start, end, zone=self._zone, limits=self._limits)
+        limits = self._limits or Limits()
+        return read_occurrences(job.data, start, end, zone=self._zone, source_zone=job.zone, limits=limits)
 
     # Deeds
 

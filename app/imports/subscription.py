@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from app.imports.rules import NO_RULES, Rules
 from bridges.model import CalendarRef, Window
@@ -24,7 +25,8 @@ class Import:
     its own events alone. `window` is the time that the file speaks for; its start is in the home zone.
 
     `grace` is the number of whole readings in a row that have to lack an event before it is deleted. A `dry_run`
-    decides and touches nothing; `approved` is a person's yes to a plan that the guard would hold.
+    decides and touches nothing; `approved` is a person's yes to a plan that the guard would hold. `zone` is what the
+    file's maker means by zones that nobody knows, and by times without one; None: such zones are not guessed at.
     """
 
     data: bytes
@@ -36,6 +38,7 @@ class Import:
     rules: Rules = NO_RULES
     dry_run: bool = False
     approved: bool = False
+    zone: ZoneInfo | None = None
 
     def __post_init__(self) -> None:
         if self.grace < 1:

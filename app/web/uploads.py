@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from flask import Request
 
+from app.config import zone_of
 from app.imports.rules import NO_RULES, Rules, rename
 from app.imports.run import Mode, Outcome
 from app.imports.window import window_of
@@ -33,13 +35,14 @@ class Upload:
     rules: Rules = NO_RULES
     dry_run: bool = False
     approved: bool = False
+    zone: ZoneInfo | None = None
 
 
 def from_request(request: Request, parts: Parts) -> Upload:
     """The upload that this request carries: multipart with a `file`, or a text/calendar body with query parameters.
 
-    BadUpload where a field is missing or wrong. Fields: calendar, from, to, source, mode, dry_run, approve; and
-    include, exclude and rename, each as often as is liked.
+    BadUpload where a field is missing or wrong. Fields: calendar, from, to, source, mode, zone, dry_run, approve;
+    and include, exclude and rename, each as often as is liked.
     """
     fields = request.values
     try:
@@ -63,6 +66,7 @@ def from_request(request: Request, parts: Parts) -> Upload:
             ),
             dry_run=flag(fields, "dry_run"),
             approved=flag(fields, "approve"),
+            zone=zone_of(fields["zone"]) if fields.get("zone") else None,
         )
     except ValueError as error:
         raise BadUpload(str(error)) from error
@@ -95,6 +99,7 @@ def run(upload: Upload, parts: Parts) -> Outcome:
         rules=upload.rules,
         dry_run=upload.dry_run,
         approved=upload.approved,
+        zone=upload.zone,
     )
 
 

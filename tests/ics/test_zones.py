@@ -92,8 +92,11 @@ def test_a_held_time_is_reported_and_never_silently_placed() -> None:
     reading = read_occurrences(data)
     assert reading.occurrences[0].event.when.start == datetime(2025, 3, 10, 9)
     assert "Customized Time Zone 1" in reading.problems[0].text
-    placed = read_occurrences(data, zone=ZoneInfo("Europe/Berlin"))
-    assert instants(placed) == ["0310T0800"]
+    held = read_occurrences(data, zone=ZoneInfo("Europe/Berlin"))
+    assert instants(held) == []
+    assert (held.problems[0].lost, len(held.unread)) == (True, 1)
+    placed = read_occurrences(data, zone=ZoneInfo("Europe/Berlin"), source_zone=ZoneInfo("Asia/Tokyo"))
+    assert instants(placed) == ["0310T0000"]
     assert "source" in placed.problems[0].text
 
 
