@@ -12,7 +12,7 @@ from app.ics import repair
 from app.ics.parse import Cutter, Head, Line, Properties
 from app.ics.place import Key, Place
 from app.ics.problems import Problem
-from app.ics.rrule import Rule, RuleError, parse_rule, possible
+from app.ics.rrule import Rule, RuleError, Until, parse_rule, possible
 from app.ics.values import NOTHING, ONE_DAY, Length, Stamp, plain, read_basic, read_duration, split_list
 from app.ics.zones import Ladder
 from bridges.model import AllDay, Event, Occurrence, Status, When, happening
@@ -133,6 +133,14 @@ class Unreadable(ValueError):
     """A value that the event cannot do without is missing or broken."""
 
 
+def _is_before(until: Until, start: Stamp) -> bool:
+    if until.day or start.day:
+        return until.moment.date() < start.local.date()
+    if until.utc and start.zone is not None:
+        return until.moment.replace(tzinfo=UTC) < start.instant
+    return until.moment < start.local
+
+
 class Reader:
     """Understands the VEVENTs of one file; `shown` says between which wall clock times plain ones can be shown."""
 
@@ -178,7 +186,7 @@ class Reader:
             self.note(f"the event has no UID; it was given {self._uid}")
         length = self._length(component, start)
         slot = component.first("RECURRENCE-ID")
-        rules, extras = self._rules(component, "RRULE"), self._extras(component)
+        rules, extras = self._lasting(self._rules(component, "RRULE"), start), self._extras(component)
         plainly = slot is None and not rules and not extras
         return Entry(
             uid=self._uid,
@@ -312,6 +320,13 @@ class Reader:
             finish = Stamp(end.local, zone, False)
             return Length(0, finish.instant - start.instant)
         return Length(0, end.instant - start.instant)
+
+    def _lasting(self, rules: tuple[Rule, ...], start: Stamp) -> tuple[Rule, ...]:
+        """The rules but for those that end before the event starts: its start still counts (section 3.8.5.3)."""
+        spent = [rule for rule in rules if rule.until is not None and _is_before(rule.until, start)]
+        if spent:
+            self.note("the rule ends before the event starts; the event takes place once")
+        return tuple(rule for rule in rules if rule not in spent) if spent else rules
 
     def _rules(self, component: Properties, name: str) -> tuple[Rule, ...]:
         lines = component.all(name)

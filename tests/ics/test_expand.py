@@ -482,3 +482,12 @@ def plain(moment: date) -> str:
     return (
         moment.astimezone(ZoneInfo("UTC")).isoformat() if zoned and isinstance(moment, datetime) else moment.isoformat()
     )
+
+
+@pytest.mark.parametrize("until", ["20250309", "20250309T080000Z", "20250310T080000"])
+def test_a_rule_that_ends_before_it_begins_leaves_the_event_itself(until: str) -> None:
+    data = calendar(event("DTSTART;TZID=Europe/Berlin:20250310T090000", f"RRULE:FREQ=DAILY;UNTIL={until}"))
+    reading = read_occurrences(data)
+    assert [(each.id.slot, each.event.when.start.day) for each in reading.occurrences] == [(None, 10)]
+    assert [problem.lost for problem in reading.problems] == [False]
+    assert "takes place once" in reading.problems[0].text
