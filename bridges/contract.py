@@ -120,6 +120,29 @@ class Directory(Protocol):
         """The calendars that this person (in the LMS's own spelling of people) may see now. Gone for nobody known."""
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A whole reading that speaks for less time than was asked for.
+
+    `window` is that time, None for none at all. An event that does not lie wholly inside it may exist and still not
+    be in `found`: its absence means nothing, and what was known of it is to be kept.
+    """
+
+    found: Sequence[Found]
+    window: Window | None
+
+
+@runtime_checkable
+class PartialSource(Source, Protocol):
+    """A Source whose LMS shows a moving part of its calendars, and may name no event."""
+
+    def read_part(self, calendar: CalendarRef, window: Window) -> Part:
+        """As `read`, with the part of the window that the reading speaks for."""
+
+    def recognise(self, before: Iterable[Found], now: Iterable[Found]) -> Sequence[Found]:
+        """The reading `now` under the refs that its events had in the reading `before`. Pure."""
+
+
 @runtime_checkable
 class Keyed(Protocol):
     """A Source that can only read what it is asked for by name: whoever holds the ledger sets `known_keys`."""

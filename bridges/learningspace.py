@@ -37,7 +37,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from requests.auth import HTTPBasicAuth
 
-from bridges.contract import Tools
+from bridges.contract import Part, Tools
 from bridges.errors import BridgeError, Denied, Gone, Rejected, Transient
 from bridges.http import Answer, Conditions, Limits, LmsHttp
 from bridges.model import Calendar, CalendarRef, Event, Found, Kind, RemoteRef, Status, Timed, Window, instant
@@ -167,18 +167,6 @@ class LearningSpaceSettings(BaseModel):
             backoff=self.backoff_seconds,
             body=self.megabytes * 2**20,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A whole reading that speaks for less time than was asked for.
-
-    `window` is that time, None for none at all. An event that does not lie wholly inside it may exist and still not
-    be in `found`: its absence means nothing, and what was known of it is to be kept.
-    """
-
-    found: Sequence[Found]
-    window: Window | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ class Shown:
 class State:
     """How a calendar's reading stands: `read_at`, `hash` and `window` are None until there was a whole one.
 
-    `problem` is a sentence on why the latest try failed, empty if it did not; `failures` counts those in a row.
+    `problem` is a sentence on why the latest try failed, or is not wholly believed; `failures` counts those in a row.
     """
 
     read_at: datetime | None
@@ -110,8 +110,8 @@ class State:
 def joined(states: Mapping[CalendarRef, State | None], policies: Policies, zone: ZoneInfo) -> State | None:
     """How the calendars of one feed stand together; None if nobody ever tried to read one.
 
-    It is as old as the oldest reading, and has any one's problem. Its window is the newest reading's, narrowed as the
-    policies say; its hash names the readings, None until there is one.
+    It is as old as the oldest reading, and has the worst one's problem. Its window is the newest reading's, narrowed
+    as the policies say; its hash names the readings, None until there is one.
     """
     known = {calendar: state for calendar, state in states.items() if state}
     if not known:
@@ -119,14 +119,14 @@ def joined(states: Mapping[CalendarRef, State | None], policies: Policies, zone:
     read = {calendar: (state.read_at, state.window) for calendar, state in known.items() if state.read_at}
     newest, window = max(read.values(), key=lambda one: one[0], default=(None, None))
     names = "\n".join(f"{calendar} {known[calendar].hash}" for calendar in read)
-    failing = [state for state in known.values() if state.failures]
+    worst = max(known.values(), key=lambda state: (state.failures, bool(state.problem)))
     return State(
         read_at=min((at for at, _ in read.values()), default=None),
         hash=sha256(names.encode()).hexdigest() if read else None,
         window=_narrowed(window, policies, newest.astimezone(zone)) if window and newest else None,
         next_check=min(state.next_check for state in known.values()),
-        failures=max((state.failures for state in failing), default=0),
-        problem=failing[0].problem if failing else "",
+        failures=worst.failures,
+        problem=worst.problem,
     )
 
 

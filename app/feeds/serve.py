@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import ceil
 from threading import Lock
@@ -28,12 +29,13 @@ from app.feeds.feed import (
     next_check,
     worst,
 )
+from app.feeds.partial import Merged, found_again, merge
 from app.feeds.people import People
 from app.feeds.policies import USUAL, Policies, changed
 from app.feeds.shelf import Body, Shelf
 from app.ics.render import one_line
 from app.store.leases import Busy, lease
-from bridges.contract import Source
+from bridges.contract import PartialSource, Source
 from bridges.errors import BridgeError, Transient
 from bridges.model import CalendarRef, Horizon, Window
 
@@ -249,12 +251,20 @@ class Feeds:
         self._shelf.book(calendar, next_check(now, self._every))
         window = self._horizon.at(now.astimezone(self.zone))
         try:
-            found = self._open_source(calendar.lms).read(calendar, window)
+            merged = self._found(self._open_source(calendar.lms), calendar, window, now)
         except BridgeError as error:
             return self._failed(calendar, error)
-        self._shelf.keep(calendar, found, window, now, next_check(self._now(), self._every))
+        self._shelf.keep(calendar, merged, window, now, next_check(self._now(), self._every))
         self.changes += 1
         return Outcome(Did.READ)
+
+    def _found(self, source: Source, calendar: CalendarRef, window: Window, now: datetime) -> Merged:
+        if not isinstance(source, PartialSource):
+            return Merged(source.read(calendar, window))
+        known, doubt = self._shelf.known(calendar)
+        before = found_again(known)
+        part = source.read_part(calendar, window)
+        return merge(before, replace(part, found=source.recognise(before, part.found)), window, now, doubt)
 
     def _failed(self, calendar: CalendarRef, error: BridgeError) -> Outcome:
         asked = error.retry_after if isinstance(error, Transient) else None

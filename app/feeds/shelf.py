@@ -19,8 +19,9 @@ from cachetools import LRUCache
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.feeds.build import Drawer, Press, draw, pack, reading_hash, settled, shown, version_of
-from app.feeds.feed import Form, State, Unknown, Version
+from app.feeds.build import Drawer, Press, draw, pack, reading_hash, settled, shown, unpack, version_of
+from app.feeds.feed import Form, Shown, State, Unknown, Version
+from app.feeds.partial import Merged
 from app.store import tables
 from app.store.days import remembered_days
 from app.store.engine import writing
@@ -94,10 +95,18 @@ class Shelf:
                 first = {"calendar": str(calendar), "next_check": next_check, "failures": 0, "problem": ""}
                 connection.execute(insert(tables.calendar_reading).values(first))
 
-    def keep(
-        self, calendar: CalendarRef, found: Sequence[Found], window: Window, now: datetime, next_check: datetime
-    ) -> None:
+    def known(self, calendar: CalendarRef) -> tuple[Sequence[Shown], datetime | None]:
+        """The last reading, and since when a loss in it is doubted."""
+        table = tables.calendar_reading.c
+        with self.engine.connect() as connection:
+            row = connection.execute(select(table.found, table.doubt).where(_of(calendar))).first()
+        if row is None or not row.found:
+            return [], None
+        return [unpack(line) for line in row.found.split(b"\n")], row.doubt
+
+    def keep(self, calendar: CalendarRef, merged: Merged, window: Window, now: datetime, next_check: datetime) -> None:
         """Put a whole reading in place of the last one, with the versions of its events."""
+        found = merged.found
         with writing(self.engine) as connection:
             meant = [*settled(found, remembered_days(connection, str(calendar)), self.zone)]
             versions = _versions(connection, calendar, meant, now)
@@ -110,7 +119,8 @@ class Shelf:
                 "read_at": now,
                 "next_check": next_check,
                 "failures": 0,
-                "problem": "",
+                "problem": _doubts(merged),
+                "doubt": func.coalesce(tables.calendar_reading.c.doubt, now) if merged.doubted else None,
             }
             connection.execute(update(tables.calendar_reading).where(_of(calendar)).values(values))
 
@@ -179,6 +189,12 @@ class Shelf:
         if len(value) <= ROOM // 4:
             with self._lock:
                 self._bytes[key] = value
+
+
+def _doubts(merged: Merged) -> str:
+    if not merged.doubted:
+        return ""
+    return f"{merged.doubted} events are gone at once; they are shown until another reading says so too."
 
 
 def _of(calendar: CalendarRef) -> Any:

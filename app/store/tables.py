@@ -112,6 +112,7 @@ calendar_reading = Table(
     Column("next_check", Instant, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("problem", Text, nullable=False, doc="why the latest try failed, a sentence; empty if it did not"),
+    Column("doubt", Instant, doc="since when the LMS lacks most of what it had, and is not believed; null if it is"),
     comment="the last good reading of each LMS calendar, shared by all feeds that show it",
 )
 

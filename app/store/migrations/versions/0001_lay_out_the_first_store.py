@@ -33,6 +33,7 @@ def upgrade() -> None:
         sa.Column("next_check", sa.DateTime(timezone=True), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
         sa.Column("problem", sa.Text(), nullable=False),
+        sa.Column("doubt", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("calendar", name=op.f("pk_calendar_reading")),
         comment="the last good reading of each LMS calendar, shared by all feeds that show it",
     )
