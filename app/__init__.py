@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def create_app(parts: Parts) -> Flask:
     """The web face of these parts: a Flask application with nothing global behind it.
 
+    It takes the parts, and not the configuration, since commands and the worker join the same parts without Flask.
     Flask is loaded here and not with the package, so that a command or a script that reads a calendar starts fast.
     """
     from app.web import flask_app

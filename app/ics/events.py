@@ -86,14 +86,14 @@ class Words:
         )
 
     def _place(self, component: Properties) -> str:
-        line = component.first("LOCATION")
-        if line is None or line.head.printable:
+        value = component.value("LOCATION")
+        if not value or component.printable("LOCATION"):
             return _text(component, "LOCATION")
-        known = self._plain.get(line.value)
+        known = self._plain.get(value)
         if known is None:
-            known = plain(line.value)
+            known = plain(value)
             if len(self._plain) < _REMEMBERED:
-                self._plain[line.value] = known
+                self._plain[value] = known
         return known
 
     def _listed(self, component: Properties) -> tuple[str, ...]:
@@ -121,8 +121,10 @@ def _categories(raw: str) -> tuple[str, ...]:
 
 
 def _text(component: Properties, name: str) -> str:
-    line = component.first(name)
-    return plain(_raw(line)) if line is not None else ""
+    value = component.value(name)
+    if not value:
+        return ""
+    return plain(repair.unquoted_printable(value) if component.printable(name) else value)
 
 
 def _raw(line: Line) -> str:
@@ -185,6 +187,11 @@ class Reader:
             self._uid = _made_uid(component)
             self.note(f"the event has no UID; it was given {self._uid}")
         length = self._length(component, start)
+        revision = (_number(component.value("SEQUENCE")), _latest(component), order)
+        cancelled = status(component) is Status.CANCELLED
+        if component.single:
+            said = SILENT if self._unseen(start, length) else self.words.event(component)
+            return Entry(self._uid, self._index, start, length, said, revision=revision, cancelled=cancelled)
         slot = component.first("RECURRENCE-ID")
         rules, extras = self._lasting(self._rules(component, "RRULE"), start), self._extras(component)
         plainly = slot is None and not rules and not extras
@@ -200,8 +207,8 @@ class Reader:
             exrules=self._rules(component, "EXRULE"),
             extras=extras,
             exdates=self._exdates(component),
-            revision=(_number(component.value("SEQUENCE")), _latest(component), order),
-            cancelled=status(component) is Status.CANCELLED,
+            revision=revision,
+            cancelled=cancelled,
         )
 
     def _unseen(self, start: Stamp, length: Length) -> bool:
@@ -323,10 +330,10 @@ class Reader:
 
     def _lasting(self, rules: tuple[Rule, ...], start: Stamp) -> tuple[Rule, ...]:
         """The rules but for those that end before the event starts: its start still counts (section 3.8.5.3)."""
-        spent = [rule for rule in rules if rule.until is not None and _is_before(rule.until, start)]
-        if spent:
+        lasting = tuple(rule for rule in rules if rule.until is None or not _is_before(rule.until, start))
+        if len(lasting) < len(rules):
             self.note("the rule ends before the event starts; the event takes place once")
-        return tuple(rule for rule in rules if rule not in spent) if spent else rules
+        return lasting
 
     def _rules(self, component: Properties, name: str) -> tuple[Rule, ...]:
         lines = component.all(name)

@@ -21,6 +21,7 @@ _NO_VALUE = re.compile(r"X-[A-Z0-9-]{1,60}|[A-Z-]{1,60};[A-Z-]{1,60}=")
 
 _TOP = frozenset({"VEVENT", "VTODO", "VJOURNAL", "VFREEBUSY", "VTIMEZONE", "VAVAILABILITY", "VPOLL"})
 _EVENT = ("UID", "SUMMARY", "DESCRIPTION", "LOCATION", "CATEGORIES", "URL", "STATUS", "SEQUENCE", "DTSTAMP")
+_SERIAL = frozenset({"RECURRENCE-ID", "RRULE", "EXRULE", "RDATE", "EXDATE"})
 _TIMES = ("LAST-MODIFIED", "DTSTART", "DTEND", "DURATION", "RRULE", "EXRULE", "RDATE", "EXDATE", "RECURRENCE-ID")
 _CALENDAR = ("METHOD", "NAME", "X-WR-CALNAME", "X-WR-TIMEZONE")
 _ZONE = ("TZID", "X-LIC-LOCATION", "TZOFFSETFROM", "TZOFFSETTO", "TZNAME")
@@ -71,11 +72,18 @@ class Properties(Protocol):
     @property
     def index(self) -> int: ...
 
+    @property
+    def single(self) -> bool:
+        """Whether no property speaks of other times than its own: it is no series, and no member of one."""
+
     def first(self, name: str) -> Line | None:
         """The first property of that name."""
 
     def value(self, name: str) -> str:
         """The raw value of the first property of that name, or ""."""
+
+    def printable(self, name: str) -> bool:
+        """Whether the first property of that name is written in quoted-printable (vCalendar 1.0)."""
 
     def all(self, name: str) -> Sequence[Line]:
         """The properties of that name, as they follow."""
@@ -90,6 +98,10 @@ class Component:
     props: Props = field(default_factory=dict)
     children: list[Component] = field(default_factory=list)
 
+    @property
+    def single(self) -> bool:
+        return _SERIAL.isdisjoint(self.props)
+
     def first(self, name: str) -> Line | None:
         lines = self.props.get(name)
         return lines[0] if lines else None
@@ -97,6 +109,10 @@ class Component:
     def value(self, name: str) -> str:
         lines = self.props.get(name)
         return lines[0].value if lines else ""
+
+    def printable(self, name: str) -> bool:
+        line = self.first(name)
+        return line is not None and line.head.printable
 
     def all(self, name: str) -> Sequence[Line]:
         return self.props.get(name, ())
@@ -108,6 +124,7 @@ class Shape:
 
     heads: tuple[Head, ...]
     at: Mapping[str, tuple[int, ...]]
+    single: bool
 
 
 class Plain:
@@ -120,6 +137,10 @@ class Plain:
         self.shape = shape
         self.values = values
 
+    @property
+    def single(self) -> bool:
+        return self.shape.single
+
     def first(self, name: str) -> Line | None:
         at = self.shape.at.get(name)
         return self._line(at[0]) if at else None
@@ -128,8 +149,13 @@ class Plain:
         at = self.shape.at.get(name)
         return self.values[at[0]] if at else ""
 
+    def printable(self, name: str) -> bool:
+        at = self.shape.at.get(name)
+        return at is not None and self.shape.heads[at[0]].printable
+
     def all(self, name: str) -> Sequence[Line]:
-        return [self._line(at) for at in self.shape.at.get(name, ())]
+        at = self.shape.at.get(name)
+        return [self._line(each) for each in at] if at else ()
 
     def _line(self, at: int) -> Line:
         return Line(self.shape.heads[at], self.values[at], self.index + at + 1)
@@ -223,7 +249,7 @@ class Cutter:
             for number, head in enumerate(heads):
                 if head.kind is Kind.WANTED:
                     at[head.name] = (*at.get(head.name, ()), number)
-            shape = Shape(heads, at)
+            shape = Shape(heads, at, _SERIAL.isdisjoint(at))
         if len(self.shapes) < _SHAPES and len(texts) < _SHAPES:
             self.shapes[texts] = shape
         return shape
