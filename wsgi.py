@@ -5,5 +5,8 @@ import os
 from app import create_app
 from app.config import config_path, load
 from app.parts import open_parts
+from app.tied import end_with
 
+if "CALBRIDGE_TIED" in os.environ:  # set by `calbridge serve`, whose child this is
+    end_with(int(os.environ["CALBRIDGE_TIED"]))
 app = create_app(open_parts(load(config_path(os.environ), os.environ)))

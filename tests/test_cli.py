@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,9 @@ def test_a_public_feed_has_no_secret(shell: Shell) -> None:
     "words",
     [
         ["feed", "rotate", "none"],
+        ["feed", "remove", "none"],
+        ["run", "show", "99999999999999999999999"],
+        ["serve", "--port", "{taken}"],
         ["feed", "disable", "none"],
         ["feed", "add", "Not A Slug", "--calendar", "demo/institution"],
         ["feed", "add", "x", "--calendar", "learn/institution"],
@@ -176,7 +180,9 @@ def test_a_public_feed_has_no_secret(shell: Shell) -> None:
     ],
 )
 def test_what_cannot_be_done_is_a_sentence_and_exit_2(shell: Shell, words: list[str]) -> None:
-    result = shell(*words)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        taken = str(listening.getsockname()[1])
+        result = shell(*(taken if word == "{taken}" else word for word in words))
     assert result.exit_code == 2
     assert result.stderr.startswith("calbridge: ")
     assert "Traceback" not in result.stderr
@@ -236,3 +242,15 @@ def test_the_schema_of_an_itslearning_site_is_stored_and_compared(tmp_path: Path
 
 def test_no_schema_without_itslearning(shell: Shell) -> None:
     assert shell("itslearning", "schema").exit_code == 2
+
+
+def test_a_feed_of_nothing_is_told_at_once_and_can_be_removed(shell: Shell) -> None:
+    added = shell("feed", "add", "nothing", "--calendar", "demo/course/none")
+    assert "cannot be read yet" in added.stderr
+    assert shell("feed", "remove", "nothing").exit_code == 0
+    assert "nothing" not in shell("feed", "list").stdout
+
+
+def test_a_window_that_ends_before_it_begins_is_refused(shell: Shell) -> None:
+    words = ["expand", str(shell.folder / "timetable.ics"), "--from", "2027-01-01", "--to", "2026-12-31"]
+    assert shell(*words).exit_code == 2

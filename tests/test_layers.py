@@ -60,12 +60,23 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "app.cli": (
         PROMISES
-        | {"app.config", "app.parts", "app.feeds", "app.imports", "app.ics", "app.tokens", "app.web", "app.work"}
+        | {
+            "app.config",
+            "app.parts",
+            "app.feeds",
+            "app.imports",
+            "app.ics",
+            "app.tokens",
+            "app.web",
+            "app.work",
+            "app.tied",
+        }
         | {"app.store.leases"},
         {"click", "granian"},
     ),
+    "app.tied": (set(), set()),
     "app.work": ({"app.refresh"}, {"sqlalchemy"}),
-    "wsgi": ({"app", "app.config", "app.parts"}, set()),
+    "wsgi": ({"app", "app.config", "app.parts", "app.tied"}, set()),
 }
 
 

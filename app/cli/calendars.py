@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
 import click
 
@@ -32,9 +32,13 @@ def calendars(lms: str | None) -> None:
 
 def _tried_calendars(joined: Parts, lms: str) -> bool:
     """One connection that is away, or that lists nothing, does not hide the others."""
+    from bridges.contract import Source
     from bridges.errors import BridgeError
 
     try:
+        if not isinstance(joined.bridge(lms), Source):
+            click.echo(f"{lms}: can only be written to, and lists no calendars", err=True)
+            return True
         _say_calendars(joined, lms)
     except BridgeError as error:
         click.echo(f"{lms}: {error}", err=True)
@@ -48,14 +52,14 @@ def _say_calendars(joined: Parts, lms: str) -> None:
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.File("rb"))
 @click.option("--from", "since", required=True, help="The first day (or a time, ISO 8601).")
 @click.option("--to", "until", required=True, help="The day after the last one (or a time, ISO 8601).")
 @click.option(
     "--zone", help="The zone of floating times and of the days given (IANA; default: as the configuration says)."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def expand(file: Path, since: str, until: str, zone: str | None, as_json: bool) -> None:
+def expand(file: BinaryIO, since: str, until: str, zone: str | None, as_json: bool) -> None:
     """List every occurrence of FILE within [from, to), sorted by start, then UID. Problems go to standard error."""
     from app.config import load, zone_of
     from app.ics import read_occurrences
@@ -64,7 +68,9 @@ def expand(file: Path, since: str, until: str, zone: str | None, as_json: bool) 
     with told():
         source = zone_of(zone) if zone else None
         home = source or load(config_file(), os.environ).zone
-        data, first, last = file.read_bytes(), bound(since, home), bound(until, home)
+        data, first, last = file.read(), bound(since, home), bound(until, home)
+        if type(first) is type(last) and last <= first:
+            raise ValueError(f"the window is empty: --to ({until}) has to come after --from ({since})")
         reading = read_occurrences(data, first, last, zone=home, source_zone=source)
     for problem in reading.problems:
         click.echo(str(problem), err=True)

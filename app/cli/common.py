@@ -28,6 +28,9 @@ def told() -> Iterator[None]:
 
     try:
         yield
+    except OverflowError:
+        click.echo("calbridge: a date or a number of these lies too far away", err=True)
+        sys.exit(NOTHING_READ)
     except (Unknown, BridgeError, Busy, ValueError) as error:  # a ConfigError and a NotACalendar are ValueErrors
         click.echo(f"calbridge: {error}", err=True)
         sys.exit(NOTHING_READ)

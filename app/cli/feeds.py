@@ -61,6 +61,8 @@ def feed_list(as_json: bool) -> None:
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What is shown, as in 'feed set'.")
 def feed_add(slug: str, calendars: tuple[str, ...], title: str | None, public: bool, settings: tuple[str, ...]) -> None:
     """Publish calendars as the feed SLUG."""
+    from app.feeds.feed import Did
+
     with told():
         joined = parts()
         refs = [joined.named(calendar) for calendar in calendars]
@@ -68,6 +70,17 @@ def feed_add(slug: str, calendars: tuple[str, ...], title: str | None, public: b
             joined.source(ref.lms)
         added, token = joined.feeds.add(slug, title or slug, *refs, public=public, settings=settings)
         _say_links(joined, added.slug, token)
+        outcome = joined.feeds.refresh(added.slug)
+        if outcome.did is Did.FAILED:
+            click.echo(f"It cannot be read yet: {outcome.problem}", err=True)
+
+
+@feed.command("remove")
+@click.argument("slug")
+def feed_remove(slug: str) -> None:
+    """Forget the feed and its addresses; the calendar stays as it is."""
+    with told():
+        parts().feeds.remove(slug)
 
 
 @feed.command("set")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,6 @@ import click
 from app.cli.common import config_file, parts, told
 
 if TYPE_CHECKING:
-    from threading import Event
-
     from app.parts import Parts
 
 
@@ -49,17 +48,31 @@ def _listen(joined: Parts, host: str, port: int, worker: bool) -> None:
     path = config_file()
     if path:  # for the processes that are started now
         os.environ["CALBRIDGE_CONFIG"] = os.path.abspath(path)
+    _require_free(host, port)
+    os.environ["CALBRIDGE_TIED"] = str(os.getpid())
     joined.engine.dispose()  # the worker is another process: no connection is carried over
     click.echo(f"calbridge serves http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C stops it)")
     with _worker() if worker else nullcontext():
         _serve(host, port)
 
 
+def _require_free(host: str, port: int) -> None:
+    """The server shares a port with whoever listens there already, and requests would go to either: ask first."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise ValueError(f"cannot listen on {host}, port {port}: {reason}; is another calbridge running?") from None
+
+
 @contextmanager
 def _worker() -> Iterator[None]:
     """A worker in a process of its own, so that a long reading never holds up a request."""
-    command = [sys.executable, "-P", "-m", "app.cli", "work", "--tied"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:  # noqa: S603 - our own words alone
+    command = [sys.executable, "-P", "-m", "app.cli", "work", "--tied", str(os.getpid())]
+    with subprocess.Popen(command) as process:  # noqa: S603 - our own words alone
         try:
             yield
         finally:
@@ -84,32 +97,28 @@ def _serve(host: str, port: int) -> None:
 
 
 @click.command("work")
-@click.option("--tied", is_flag=True, hidden=True, help="Say only what goes wrong, and stop when standard input ends.")
-def work_command(tied: bool) -> None:
+@click.option("--tied", type=int, hidden=True, help="Be quiet, and end with the process of this number.")
+def work_command(tied: int | None) -> None:
     """Read calendars and pull subscriptions when they are due, until stopped. Any number may run, on any host."""
     import logging
     import signal
-    from threading import Event, Thread
+    from threading import Event
 
+    from app.tied import end_with
     from app.work import work
 
     logging.basicConfig(level=logging.WARNING if tied else logging.INFO, format="%(levelname)s %(message)s")
     stop = Event()
-    if tied:  # a server that was killed leaves no worker behind
-        Thread(target=_until_the_end_of_input, args=(stop,), daemon=True).start()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
+    if tied:
+        end_with(tied)
     with told():
         joined = parts()
         if not tied:
             click.echo("calbridge works (Ctrl-C stops it)")
         work(joined.refreshes, joined.now, stop)
         joined.close()
-
-
-def _until_the_end_of_input(stop: Event) -> None:
-    sys.stdin.read()
-    stop.set()
 
 
 @click.command("check-config")

@@ -79,7 +79,7 @@ def _another_file(plan: Plan, earlier: list[Entry], facts: ReadingFacts) -> str:
         return ""
     return (
         f"None of its events was in earlier files of '{plan.source}', and {_events(len(plan.deletes))} of those would "
-        "be deleted. If this is another calendar, give it a source name of its own."
+        "be deleted. If this is another calendar, give the import a name of its own."
     )
 
 

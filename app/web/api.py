@@ -38,25 +38,25 @@ def runs() -> Response:
     return _json({"imports": [one.to_json() for one in access.parts().imports.latest(count)]})
 
 
-@bp.get("/imports/<int:run>")
+@bp.get("/imports/<int(max=2147483647):run>")
 def run(run: int) -> Response:
     """One run: its plan, what became of it, and what it waits for."""
     return _json(access.parts().imports.get(run).to_json())
 
 
-@bp.post("/imports/<int:run>/approve")
+@bp.post("/imports/<int(max=2147483647):run>/approve")
 def approve(run: int) -> Response:
     """Say yes to a run that waits: it is planned anew from its file and carried out."""
     return _outcome(access.parts().imports.approve(run))
 
 
-@bp.post("/imports/<int:run>/cancel")
+@bp.post("/imports/<int(max=2147483647):run>/cancel")
 def cancel(run: int) -> Response:
     """Say no to a run that waits."""
     return _json(access.parts().imports.cancel(run).to_json())
 
 
-@bp.post("/imports/<int:run>/undo")
+@bp.post("/imports/<int(max=2147483647):run>/undo")
 def undo(run: int) -> Response:
     """Take back what the run did; `?dry_run=true` answers the plan and touches nothing."""
     return _outcome(access.parts().imports.undo(run, dry_run=uploads.flag(request.values, "dry_run")))

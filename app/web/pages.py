@@ -31,14 +31,14 @@ def import_file() -> str:
     return render_template("outcome.html", outcome=outcome, zone=parts.config.zone)
 
 
-@bp.post("/imports/<int:run>/approve")
+@bp.post("/imports/<int(max=2147483647):run>/approve")
 def approve(run: int) -> str:
     """The yes to an import that waits, without its file: that is kept here."""
     parts = access.parts()
     return render_template("outcome.html", outcome=parts.imports.approve(run), zone=parts.config.zone)
 
 
-@bp.post("/imports/<int:run>/undo")
+@bp.post("/imports/<int(max=2147483647):run>/undo")
 def undo(run: int) -> str:
     parts = access.parts()
     return render_template("outcome.html", outcome=parts.imports.undo(run), zone=parts.config.zone)

@@ -16,6 +16,8 @@ from app.parts import Parts
 from bridges.model import CalendarRef, Window
 
 TRUE = {"1", "true", "yes", "on"}
+FIELDS = {"calendar", "from", "to", "name", "source", "mode", "zone", "dry_run", "approve", "token"}
+FIELDS |= {"include", "exclude", "rename"}
 CALENDAR_TYPES = {"text/calendar", "application/octet-stream", "application/ics"}
 
 
@@ -41,11 +43,12 @@ class Upload:
 def from_request(request: Request, parts: Parts) -> Upload:
     """The upload that this request carries: multipart with a `file`, or a text/calendar body with query parameters.
 
-    BadUpload where a field is missing or wrong. Fields: calendar, from, to, source, mode, zone, dry_run, approve;
-    and include, exclude and rename, each as often as is liked.
+    BadUpload where a field is missing or wrong. Fields: calendar, from, to, name (or source), mode, zone, dry_run,
+    approve, token; and include, exclude and rename, each as often as is liked.
     """
     fields = request.values
     try:
+        _require_known(fields)
         calendar, source = target(fields, parts)
         return Upload(
             data=_data(request),
@@ -72,10 +75,17 @@ def from_request(request: Request, parts: Parts) -> Upload:
         raise BadUpload(str(error)) from error
 
 
+def _require_known(fields: Mapping[str, str]) -> None:
+    """A dry run that was misspelt must not become a real one."""
+    unknown = sorted(set(fields) - FIELDS)
+    if unknown:
+        raise BadUpload(f"there is no field '{unknown[0]}'; there are: {', '.join(sorted(FIELDS))}")
+
+
 def target(fields: Mapping[str, str], parts: Parts) -> tuple[CalendarRef, str]:
     """The calendar and the import's name that were sent. BadUpload where they are none; else as bridges.errors."""
     try:
-        return parts.named(fields.get("calendar", "")), _source(fields.get("source", ""))
+        return parts.named(fields.get("calendar", "")), _source(fields.get("name", "") or fields.get("source", ""))
     except ValueError as error:
         raise BadUpload(str(error)) from error
 

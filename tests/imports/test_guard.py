@@ -67,7 +67,7 @@ def test_a_file_far_smaller_than_last_time_is_held() -> None:
 
 def test_another_file_under_the_same_name_is_held() -> None:
     (text,) = objections(names(0, 3), names(10, 13), previous=3)
-    assert "a source name of its own" in text
+    assert "a name of its own" in text
 
 
 def test_a_file_of_only_new_events_that_deletes_nothing_runs() -> None:

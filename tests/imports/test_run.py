@@ -200,7 +200,7 @@ def test_a_held_plan_waits_for_a_yes(desk: Desk, bridge: LocalBridge) -> None:
 
 def test_another_file_under_the_same_name_is_held_and_under_its_own_runs(desk: Desk, bridge: LocalBridge) -> None:
     desk.run(calendar(SERIES))
-    assert "a source name of its own" in desk.run(calendar(SINGLE)).objections[0]
+    assert "a name of its own" in desk.run(calendar(SINGLE)).objections[0]
     assert desk.run(calendar(SINGLE), source="exams").state is Ending.DONE
     assert len(standing(bridge)) == 4
 

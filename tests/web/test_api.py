@@ -117,7 +117,8 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(client: FlaskClie
         ("calendar=demo/course/NONE", 422, "demo/course/NONE"),
         ("calendar=demo/course/BIO101&from=soon", 400, "2026-09-01"),
         ("calendar=demo/course/BIO101&from=2026-09-01&to=2026-08-01", 400, "empty"),
-        ("calendar=demo/course/BIO101&dry_run=maybe", 400, "dry_run"),
+        ("calendar=demo/course/anatomy-1&dry_run=maybe", 400, "dry_run"),
+        ("calendar=demo/course/anatomy-1&dryrun=true", 400, "no field 'dryrun'"),
     ],
 )
 def test_a_call_that_is_wrong_says_what_is_wrong(client: FlaskClient, query: str, status: int, said: str) -> None:
@@ -150,3 +151,17 @@ def test_a_bad_event_is_reported_by_its_line_and_the_rest_goes_on(client: FlaskC
     (problem,) = crooked.json["problems"]
     assert (problem["uid"], problem["lost"]) == ("broken", True)
     assert 4 <= problem["line"] <= 8
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/imports/99999999999999999999999",
+        "/public/anatomy-i.json?from=0001-01-01",
+        "/public/anatomy-i/rooms.json?date=9999-12-31",
+    ],
+)
+def test_numbers_and_dates_from_far_away_are_the_callers_fault(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code in (400, 404)
+    assert answer.content_type == "application/problem+json"
