@@ -28,6 +28,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
+from tests.fakes import mangled
 from tests.fakes.wsgi import hang_up
 
 if TYPE_CHECKING:
@@ -936,31 +937,6 @@ def _null(learn: FakeLearn, fault: Fault, request: Request) -> Response:
     return _json({"results": None})
 
 
-def _lost(fault: Fault, request: Request, response: Response) -> Response:
-    hang_up(request.environ)
-    return response
-
-
-def _half(fault: Fault, request: Request, response: Response) -> Response:
-    data = response.get_data()
-
-    def pieces() -> Iterator[bytes]:
-        yield data[: len(data) // 2]
-        hang_up(request.environ)
-
-    return _streamed(response, pieces(), len(data))
-
-
-def _short(fault: Fault, request: Request, response: Response) -> Response:
-    data = response.get_data()
-    return _streamed(response, iter([data]), len(data) + 10)
-
-
-def _cut(fault: Fault, request: Request, response: Response) -> Response:
-    response.set_data(response.get_data()[: len(response.get_data()) // 2])
-    return response
-
-
 def _slow(fault: Fault, request: Request, response: Response) -> Response:
     if not fault.drip:
         return response
@@ -971,13 +947,7 @@ def _slow(fault: Fault, request: Request, response: Response) -> Response:
             time.sleep(fault.seconds)
             yield bytes([byte])
 
-    return _streamed(response, pieces(), len(data))
-
-
-def _streamed(response: Response, pieces: Iterator[bytes], length: int) -> Response:
-    response.response = pieces
-    response.headers["Content-Length"] = str(length)
-    return response
+    return mangled.streamed(response, pieces(), len(data))
 
 
 def _loop(fault: Fault, request: Request, response: Response) -> Response:
@@ -997,10 +967,10 @@ _BEFORE: dict[str, Callable[[FakeLearn, Fault, Request], Response | None]] = {
     "null": _null,
 }
 _AFTER: dict[str, Callable[[Fault, Request, Response], Response]] = {
-    "lost": _lost,
-    "half": _half,
-    "short": _short,
-    "cut": _cut,
+    "lost": mangled.lost,
+    "half": mangled.half,
+    "short": mangled.short,
+    "cut": mangled.cut,
     "slow": _slow,
     "loop": _loop,
     "foreign": _loop,

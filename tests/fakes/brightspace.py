@@ -29,6 +29,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import Map, Rule
 from werkzeug.wrappers import Request, Response
 
+from tests.fakes import mangled
 from tests.fakes.wsgi import hang_up
 
 if TYPE_CHECKING:
@@ -945,31 +946,6 @@ def _null(site: FakeBrightspace, fault: Fault, request: Request) -> Response:
     return _json({"PagingInfo": {"Bookmark": "", "HasMoreItems": False}, "Items": None, "Next": None, "Objects": None})
 
 
-def _lost(fault: Fault, request: Request, response: Response) -> Response:
-    hang_up(request.environ)
-    return response
-
-
-def _half(fault: Fault, request: Request, response: Response) -> Response:
-    data = response.get_data()
-
-    def pieces() -> Iterator[bytes]:
-        yield data[: len(data) // 2]
-        hang_up(request.environ)
-
-    return _streamed(response, pieces(), len(data))
-
-
-def _short(fault: Fault, request: Request, response: Response) -> Response:
-    data = response.get_data()
-    return _streamed(response, iter([data]), len(data) + 10)
-
-
-def _cut(fault: Fault, request: Request, response: Response) -> Response:
-    response.set_data(response.get_data()[: len(response.get_data()) // 2])
-    return response
-
-
 def _slow(fault: Fault, request: Request, response: Response) -> Response:
     if not fault.drip:
         return response
@@ -980,17 +956,11 @@ def _slow(fault: Fault, request: Request, response: Response) -> Response:
             clock.sleep(fault.seconds)
             yield bytes([byte])
 
-    return _streamed(response, pieces(), len(data))
+    return mangled.streamed(response, pieces(), len(data))
 
 
 def _barren(fault: Fault, request: Request, response: Response) -> Response:
     response.set_data(json.dumps({"refresh_token": response.get_json()["refresh_token"]}))
-    return response
-
-
-def _streamed(response: Response, pieces: Iterator[bytes], length: int) -> Response:
-    response.response = pieces
-    response.headers["Content-Length"] = str(length)
     return response
 
 
@@ -1014,10 +984,10 @@ _BEFORE: dict[str, Callable[[FakeBrightspace, Fault, Request], Response | None]]
     "null": _null,
 }
 _AFTER: dict[str, Callable[[Fault, Request, Response], Response]] = {
-    "lost": _lost,
-    "half": _half,
-    "short": _short,
-    "cut": _cut,
+    "lost": mangled.lost,
+    "half": mangled.half,
+    "short": mangled.short,
+    "cut": mangled.cut,
     "slow": _slow,
     "loop": _loop,
     "foreign": _loop,

@@ -27,6 +27,7 @@ from lxml import etree
 from lxml.builder import ElementMaker
 from werkzeug.wrappers import Request, Response
 
+from tests.fakes import mangled
 from tests.fakes.wsgi import hang_up
 
 if TYPE_CHECKING:
@@ -730,37 +731,6 @@ def _late(fault: Fault, request: Request, response: Response) -> Response:
     return Response("out of order", fault.status)
 
 
-def _lost(fault: Fault, request: Request, response: Response) -> Response:
-    hang_up(request.environ)
-    return response
-
-
-def _half(fault: Fault, request: Request, response: Response) -> Response:
-    data = response.get_data()
-
-    def pieces() -> Iterator[bytes]:
-        yield data[: len(data) // 2]
-        hang_up(request.environ)
-
-    return _streamed(response, pieces(), len(data))
-
-
-def _short(fault: Fault, request: Request, response: Response) -> Response:
-    data = response.get_data()
-    return _streamed(response, iter([data]), len(data) + 10)
-
-
-def _streamed(response: Response, pieces: Iterator[bytes], length: int) -> Response:
-    response.response = pieces
-    response.headers["Content-Length"] = str(length)
-    return response
-
-
-def _cut(fault: Fault, request: Request, response: Response) -> Response:
-    response.set_data(response.get_data()[: len(response.get_data()) // 2])
-    return response
-
-
 _BEFORE: dict[str, Callable[[FakeItslearning, Fault, Request], Response | None]] = {
     "status": _status,
     "fault": _faulted,
@@ -772,8 +742,8 @@ _BEFORE: dict[str, Callable[[FakeItslearning, Fault, Request], Response | None]]
 }
 _AFTER: dict[str, Callable[[Fault, Request, Response], Response]] = {
     "late": _late,
-    "lost": _lost,
-    "half": _half,
-    "short": _short,
-    "cut": _cut,
+    "lost": mangled.lost,
+    "half": mangled.half,
+    "short": mangled.short,
+    "cut": mangled.cut,
 }
