@@ -20,11 +20,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.config import Config, ConfigError
 from app.feeds.serve import Feeds
 from app.ics import Limits
-from app.imports.addresses import Fences
-from app.imports.fetch import FetchSettings, check_urllib3
 from app.imports.guard import Guard
+from app.imports.pull.addresses import Fences
+from app.imports.pull.fetch import FetchSettings, check_urllib3
+from app.imports.pull.subscriptions import Subscriptions
 from app.imports.run import Imports
-from app.imports.subscriptions import Subscriptions
 from app.refresh import Refreshes
 from app.store.engine import open_engine
 from app.store.migrate import NewerStore, migrate

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from app.feeds.feed import Outcome
 from app.feeds.serve import Feeds
-from app.imports.subscriptions import NoSubscription, Subscriptions, Visit
+from app.imports.pull.subscriptions import NoSubscription, Subscriptions, Visit
 from bridges.model import CalendarRef
 
 

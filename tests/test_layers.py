@@ -45,9 +45,10 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.imports": (HALLWAY, {"sqlalchemy"}),
     "app.imports.plan": ({"bridges.model", "bridges.contract"}, set()),
     "app.imports.guard": ({"bridges.model", "bridges.contract", "app.imports.plan"}, set()),
-    "app.imports.addresses": (set(), set()),
-    "app.imports.dial": ({"app.imports.addresses"}, {"requests", "urllib3"}),
-    "app.imports.fetch": ({"app.imports.addresses", "app.imports.dial"}, {"requests", "urllib3"}),
+    "app.imports.pull": (HALLWAY | {"app.imports"}, {"sqlalchemy"}),
+    "app.imports.pull.addresses": (set(), set()),
+    "app.imports.pull.dial": ({"app.imports.pull.addresses"}, {"requests", "urllib3"}),
+    "app.imports.pull.fetch": ({"app.imports.pull.addresses", "app.imports.pull.dial"}, {"requests", "urllib3"}),
     "app.feeds": (HALLWAY, {"sqlalchemy", "cachetools"}),
     "app.refresh": ({"bridges.model", "app.feeds", "app.imports"}, set()),
     "app.parts": (
@@ -167,4 +168,4 @@ def test_requests_leave_through_one_door_on_each_bank() -> None:
     """Others may name its types, or sign a request; only the doors send one."""
     sends = ("ession.send", "adapter.send", "requests.get", "requests.post", "requests.request", "urlopen")
     senders = {module for module in MODULES if any(call.endswith(sends) for call in _calls(module))}
-    assert senders == {"bridges.http", "app.imports.fetch"}
+    assert senders == {"bridges.http", "app.imports.pull.fetch"}

@@ -42,9 +42,9 @@ def subscription_add(
     header: str | None,
 ) -> None:
     """Pull the calendar at URL (https, webcal) from now on."""
-    from app.imports.fetch import Credential
+    from app.imports.pull.fetch import Credential
+    from app.imports.pull.subscriptions import Wish
     from app.imports.run import Mode
-    from app.imports.subscriptions import Wish
 
     with told():
         if user and header:
@@ -65,7 +65,7 @@ def subscription_add(
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def subscription_list(as_json: bool) -> None:
     """Every subscription and how it stands; of its address only the host."""
-    from app.imports.subscriptions import to_json
+    from app.imports.pull.subscriptions import to_json
 
     with told():
         for one in parts().subscriptions.list():
@@ -79,7 +79,7 @@ def subscription_list(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print it as one JSON object.")
 def subscription_show(id: int, as_json: bool) -> None:
     """How subscription ID stands, and what happened to it, the newest first."""
-    from app.imports.subscriptions import to_json, visit_to_json
+    from app.imports.pull.subscriptions import to_json, visit_to_json
 
     with told():
         subscriptions = parts().subscriptions

@@ -20,9 +20,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from app.ics import NotACalendar
-from app.imports import register
-from app.imports.dial import Resolver, system_resolver
-from app.imports.fetch import (
+from app.imports.outcome import Outcome
+from app.imports.pull import register
+from app.imports.pull.dial import Resolver, system_resolver
+from app.imports.pull.fetch import (
     Credential,
     Fetched,
     FetchError,
@@ -33,9 +34,8 @@ from app.imports.fetch import (
     check_address,
     fetch_calendar,
 )
-from app.imports.outcome import Outcome
-from app.imports.register import NoSubscription, Subscription, Wish
-from app.imports.rhythm import GRACE, Body, Standing, State, Visit, What, after
+from app.imports.pull.register import NoSubscription, Subscription, Wish
+from app.imports.pull.rhythm import GRACE, Body, Standing, State, Visit, What, after
 from app.imports.run import Imports
 from app.imports.runs import Ending
 from app.imports.window import window_of

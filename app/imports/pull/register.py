@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from app.imports.fetch import Validators
-from app.imports.rhythm import Body, Standing, State, Visit, What
+from app.imports.pull.fetch import Validators
+from app.imports.pull.rhythm import Body, Standing, State, Visit, What
 from app.imports.subscription import Mode
 from app.store import tables
 from app.store.engine import writing

@@ -11,15 +11,15 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 
-from app.imports import register
-from app.imports.addresses import Fences
-from app.imports.fetch import Credential, FetchError, FetchSettings, Refused
 from app.imports.guard import Guard
-from app.imports.register import NoSubscription, Subscription, Wish
-from app.imports.rhythm import LONGEST_PAUSE, Body, Standing, State, Visit, What, after
+from app.imports.pull import register
+from app.imports.pull.addresses import Fences
+from app.imports.pull.fetch import Credential, FetchError, FetchSettings, Refused
+from app.imports.pull.register import NoSubscription, Subscription, Wish
+from app.imports.pull.rhythm import LONGEST_PAUSE, Body, Standing, State, Visit, What, after
+from app.imports.pull.subscriptions import Subscriptions, host_of
 from app.imports.run import Imports
 from app.imports.subscription import Mode
-from app.imports.subscriptions import Subscriptions, host_of
 from app.store.leases import lease
 from bridges.contract import PlainVault, Sink, Tools
 from bridges.errors import Denied
@@ -285,7 +285,7 @@ def test_failures_back_off_and_log_one_line_a_change(office: Office, caplog: pyt
     id = office.add()
     office.visit(id)
     office.serves(answer(500))
-    caplog.set_level(logging.INFO, "app.imports.subscriptions")
+    caplog.set_level(logging.INFO, "app.imports.pull.subscriptions")
     pauses, end = [], NOW + timedelta(days=7)
     while office.now < end:
         office.now = office.state(id).next_check

@@ -14,9 +14,9 @@ import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.imports import addresses, fetch
-from app.imports.addresses import Fences, is_public
-from app.imports.fetch import Fetched, FetchError, FetchSettings, Refused, check_address, fetch_calendar
+from app.imports.pull import addresses, fetch
+from app.imports.pull.addresses import Fences, is_public
+from app.imports.pull.fetch import Fetched, FetchError, FetchSettings, Refused, check_address, fetch_calendar
 from tests.fakes.web import HOST, LECTURE, Canary, Names, Web, answer, canary, onward, serving
 
 NOW = datetime(2026, 10, 20, 9, 30, tzinfo=UTC)

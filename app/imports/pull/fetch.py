@@ -23,8 +23,8 @@ from urllib3.exceptions import DecodeError, IncompleteRead
 from urllib3.exceptions import HTTPError as TransportError
 from urllib3.exceptions import TimeoutError as TimeoutFault
 
-from app.imports.addresses import Fences, FetchError, Refused, Target
-from app.imports.dial import Dial, DialAdapter, Resolver, system_resolver
+from app.imports.pull.addresses import Fences, FetchError, Refused, Target
+from app.imports.pull.dial import Dial, DialAdapter, Resolver, system_resolver
 
 __all__ = ["Credential", "FetchError", "FetchSettings", "Fetched", "Missing", "NotModified", "Refused", "Validators"]
 

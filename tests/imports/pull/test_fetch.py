@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from app.imports.addresses import Fences
-from app.imports.fetch import (
+from app.imports.pull.addresses import Fences
+from app.imports.pull.fetch import (
     Credential,
     Fetched,
     FetchError,

@@ -19,7 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from app.imports.addresses import Fences, FetchError, is_address
+from app.imports.pull.addresses import Fences, FetchError, is_address
 
 Resolver = Callable[[str, int], Sequence[str]]
 """A host name and a port → its addresses, as text. OSError where there are none."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from app.imports.fetch import Validators
+from app.imports.pull.fetch import Validators
 
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(hours=1), timedelta(hours=24)
 JITTER = 0.1
