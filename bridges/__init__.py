@@ -5,12 +5,16 @@ An LMS is one module, one line in REGISTRY, one table in config.example.toml.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from bridges.contract import Tools
+
+if TYPE_CHECKING:
+    from sqlalchemy import MetaData
 
 REGISTRY = {
     "local": "bridges.local:LocalBridge",
@@ -27,6 +31,11 @@ def bridge_class(bridge: str) -> Any:
     """The class registered under this name, with its `Settings` (a pydantic model). KeyError for a name unknown."""
     module, _, name = REGISTRY[bridge].partition(":")
     return getattr(import_module(module), name)
+
+
+def kept_tables() -> Sequence[MetaData]:
+    """The tables that bridges keep in our store, for whoever copies it as a whole."""
+    return [import_module("bridges.local").metadata]
 
 
 def open_bridge(bridge: str, name: str, settings: BaseModel, tools: Tools) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli import calendars, credentials, feeds, imports, serving, subscriptions
+from app.cli import calendars, credentials, feeds, imports, serving, store, subscriptions
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -23,5 +23,6 @@ for _command in (
     *(imports.import_file, imports.run, imports.undo, imports.purge),
     subscriptions.subscription,
     *(credentials.token, credentials.link),
+    *(store.backup, store.restore, store.migrate_command),
 ):
     main.add_command(_command)
