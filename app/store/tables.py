@@ -78,6 +78,8 @@ feed_token = Table(
     Column("until", Instant, doc="when it ends by itself"),
     Column("used_at", Instant, doc="when it was last used, to ten minutes"),
     Column("client", String(50), doc="the family of the client that used it"),
+    Column("parent_id", ForeignKey("feed_token.id", ondelete="CASCADE"), index=True, doc="the token it was made from"),
+    Column("narrow", JSON(none_as_null=True), doc="what it shows of its feed; null for all"),
 )
 
 enrolment = Table(
@@ -120,12 +122,27 @@ feed_body = Table(
     "feed_body",
     metadata,
     Column("feed_id", ForeignKey("feed.id", ondelete="CASCADE"), primary_key=True),
-    Column("form", String(10), primary_key=True, doc="ics, json or bookings"),
-    Column("body", LargeBinary, nullable=False),
+    Column(
+        "form", String(40), primary_key=True, doc="a Form; for a narrower token's view with its name behind a colon"
+    ),
+    Column("body", LargeBinary, nullable=False, doc="empty where it is joined anew from the readings"),
+    Column("size", Integer, nullable=False, server_default="0", doc="bytes of the body, kept or not"),
     Column("etag", String(64), nullable=False, doc="hash of the body, unquoted"),
     Column("changed_at", Instant, nullable=False, doc="since when the body has these bytes: Last-Modified"),
     Column("basis", String(64), nullable=False, doc="hash of all that the body was built from"),
     comment="the last good body of each feed in each form",
+)
+
+calendar_history = Table(
+    "calendar_history",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("calendar", String(500), nullable=False),
+    Column("hash", String(64), nullable=False, doc="the reading that was replaced"),
+    Column("at", Instant, nullable=False, doc="when another took its place"),
+    Column("undo", LargeBinary, nullable=False, doc="what has to be undone to have it back"),
+    Index(None, "calendar", "id"),
+    comment="what changed from reading to reading, so that a feed can tell what is new; the oldest rows go",
 )
 
 event_version = Table(
