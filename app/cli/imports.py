@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="None of these; 'place:' and 'category:' too.")
 @click.option("--rename", "renames", multiple=True, metavar="PATTERN=TITLE", help="New titles; {} is the old one.")
 @click.option("--zone", help="What the file means by zones that nobody knows, and by times without one (IANA).")
+@click.option("--floating", default="", help="Times without a zone: 'home', 'hold' (never guess), or a zone.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
 @click.option("--approve", is_flag=True, help="Carry the plan out even if it looks reckless.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
@@ -50,6 +51,7 @@ def import_file(
     exclude: tuple[str, ...],
     renames: tuple[str, ...],
     zone: str | None,
+    floating: str,
     dry_run: bool,
     approve: bool,
     as_json: bool,
@@ -60,6 +62,7 @@ def import_file(
     for some that were refused.
     """
     from app.config import zone_of
+    from app.ics.floating import Floating
     from app.imports.rules import Rules, rename
     from app.imports.run import Mode
     from app.imports.window import window_of
@@ -77,6 +80,7 @@ def import_file(
             dry_run=dry_run,
             approved=approve,
             zone=zone_of(zone) if zone else None,
+            floating=Floating(floating),
             progress=None if as_json else _Bar(),
         )
     _tell(outcome, as_json)

@@ -14,7 +14,7 @@ from app.ics.place import Key, Place
 from app.ics.problems import Problem
 from app.ics.rrule import Rule, RuleError, Until, parse_rule, possible
 from app.ics.values import NOTHING, ONE_DAY, Length, Stamp, plain, read_basic, read_duration, split_list
-from app.ics.zones import Ladder
+from app.ics.zones import Ladder, Step
 from bridges.model import AllDay, Event, Occurrence, Status, When, happening
 
 _MIDNIGHT = time()
@@ -182,7 +182,7 @@ class Reader:
         begin = component.first("DTSTART")
         if begin is None or not begin.value.strip():
             return self._timeless(component, begin)
-        start = self.stamp(begin)
+        start = self._begun(begin)
         if self._uid is None:
             self._uid = _made_uid(component)
             self.note(f"the event has no UID; it was given {self._uid}")
@@ -201,7 +201,7 @@ class Reader:
             start=start,
             length=length,
             said=SILENT if plainly and self._unseen(start, length) else self.words.event(component),
-            slot=None if slot is None else self._slot(slot),
+            slot=None if slot is None else self._slot(slot, start),
             onward=slot is not None and slot.head.params.get("RANGE", "").strip().upper() == "THISANDFUTURE",
             rules=rules,
             exrules=self._rules(component, "EXRULE"),
@@ -228,13 +228,26 @@ class Reader:
         return None
 
     def _with_start(self, component: Properties, begin: Line) -> Entry:
-        start = self.stamp(begin)
+        start = self._begun(begin)
         uid = self._uid or _made_uid(component)
         length = ONE_DAY if start.day else NOTHING
         return Entry(uid, self._index, start, length, self.words.event(component))
 
-    def _slot(self, line: Line) -> Stamp | None:
-        return self.stamp(line) if line.value.strip() else None
+    def _slot(self, line: Line, start: Stamp) -> Stamp | None:
+        if not line.value.strip():
+            return None
+        stamp = self.stamp(line)
+        return stamp._replace(zone=start.zone) if self._is_held(stamp) else stamp
+
+    def _begun(self, line: Line) -> Stamp:
+        """The start, on which all else hangs: the event is Unreadable where it floats and nobody may guess."""
+        start = self.stamp(line)
+        if self._is_held(start):
+            raise Unreadable("its start names no time zone, and nobody said which one such times of this source mean")
+        return start
+
+    def _is_held(self, stamp: Stamp) -> bool:
+        return stamp.zone is None and not stamp.day and self.ladder.floats.step is Step.HELD
 
     # ------------------------------------------------------------------------------------------------------- values
 
@@ -270,7 +283,7 @@ class Reader:
     def _zone(self, line: Line) -> tzinfo | None:
         tzid = line.head.tzid
         if not tzid or not tzid.strip():
-            return self.ladder.default
+            return self.ladder.floats.zone
         resolved = self.ladder.resolve(tzid)
         if resolved.zone is None and self.ladder.home is not None:
             raise Unreadable(f"its time zone '{tzid[:80]}' is unknown, and nobody said which zone the source means")

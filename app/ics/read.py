@@ -12,6 +12,7 @@ from itertools import chain, islice
 
 from app.ics.events import Entry, Reader
 from app.ics.expand import Bounds, Expander
+from app.ics.floating import NOBODY_SAID, Floating
 from app.ics.parse import Cutter, Properties
 from app.ics.problems import Limits, Log, NotACalendar, Problem
 from app.ics.timezones import embedded_zones
@@ -19,8 +20,8 @@ from app.ics.values import plain
 from app.ics.zones import LONGEST, Ladder, alias, iana, windows
 from bridges.model import Occurrence
 
-Zones = tuple[tzinfo | None, tzinfo | None]
-"""The source's zone, and that of home."""
+Zones = tuple[tzinfo | None, tzinfo | None, Floating]
+"""The source's zone, that of home, and what floating times mean."""
 
 __all__ = ["Limits", "NotACalendar", "Problem", "Reading", "read_occurrences"]
 
@@ -51,6 +52,7 @@ def read_occurrences(
     *,
     zone: tzinfo | None = None,
     source_zone: tzinfo | None = None,
+    floating: Floating = NOBODY_SAID,
     limits: Limits = Limits(),  # noqa: B008 - an immutable value
     lanes: bool = True,
 ) -> Reading:
@@ -59,12 +61,13 @@ def read_occurrences(
     Bounds are dates, naive or aware datetimes; None is without a bound. Dates, naive bounds and floating times are
     read in `zone`; without it, and without a zone of the file's own, floating times stay naive. `source_zone` is what
     the source is known to mean by a TZID that nobody knows, and by floating times; without it such an event is left
-    out with a problem (or stays naive, where there is no `zone` either). An event without
+    out with a problem (or stays naive, where there is no `zone` either). `floating` is a person's word about times
+    without a zone, and stands above all of these. An event without
     length is in if start <= t < end. NotACalendar when the bytes are no whole calendar or exceed the limits;
     everything smaller is a Problem of the reading. Without `lanes` nothing takes a short way: the same answer, later.
     """
     bounds = Bounds.of(start, end, zone)
-    opened = open_calendar(data, (source_zone, zone), bounds, limits, lanes=lanes)
+    opened = open_calendar(data, (source_zone, zone, floating), bounds, limits, lanes=lanes)
     return opened.reading(opened.occurrences(bounds))
 
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
 from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
+from app.ics.floating import HOME, NOBODY_SAID, Floating
 from app.ics.rrule import Rule, Work, instances
 
 _ZERO = timedelta()
@@ -38,6 +39,8 @@ class Step(StrEnum):
     ALIAS = "alias"
     CALENDAR = "calendar"
     SOURCE = "source"
+    FLOATING = "floating"
+    HOME = "home"
     HELD = "held"
 
 
@@ -70,6 +73,7 @@ class Ladder:
 
     `calendar` is the file's own zone (X-WR-TIMEZONE), `source` what the caller says of where the file comes from, and
     `home` where floating times are at home. Home says nothing of a TZID that nobody knows: such a time is held.
+    `floating` is what somebody said of times without a zone.
     """
 
     def __init__(
@@ -79,18 +83,32 @@ class Ladder:
         calendar: tzinfo | None = None,
         source: tzinfo | None = None,
         home: tzinfo | None = None,
+        floating: Floating = NOBODY_SAID,
     ) -> None:
         self._embedded = embedded or {}
         self._locations = locations or {}
         self.calendar = calendar
         self.source = source
         self.home = home
+        self.floating = floating
         self._known: dict[str, Resolved] = {}
 
     @property
     def default(self) -> tzinfo | None:
-        """What floating times are read in, or None: they stay floating."""
+        """The zone of the file as a whole, as far as anybody knows."""
         return self.calendar or self.source or self.home
+
+    @cached_property
+    def floats(self) -> Resolved:
+        """What times without a zone are read in; a zone of None on the step FLOATING says that they stay floating."""
+        if self.floating.held:
+            return Resolved("", None, Step.HELD)
+        if self.floating.zone is not None:
+            return Resolved("", self.floating.zone, Step.FLOATING)
+        said_home = self.floating.name == HOME
+        steps = ((Step.CALENDAR, self.calendar), (Step.SOURCE, self.source)) if not said_home else ()
+        known = ((step, zone) for step, zone in (*steps, (Step.HOME, self.home)) if zone)
+        return next((Resolved("", zone, step) for step, zone in known), Resolved("", None, Step.FLOATING))
 
     def resolve(self, tzid: str) -> Resolved:
         """The answer of the highest step that knows the name as it was written."""

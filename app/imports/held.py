@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, delete, insert, select
 
+from app.ics.floating import Floating
 from app.imports.rules import rules_from_json
 from app.imports.runs import Ending, NotWaiting, Run
 from app.imports.subscription import Import, Mode
@@ -65,6 +66,7 @@ def _terms(job: Import) -> dict[str, Any]:
         "grace": job.grace,
         "rules": job.rules.to_json(),
         "source_zone": job.zone.key if job.zone else None,
+        "floating": job.floating.name,
     }
 
 
@@ -81,5 +83,6 @@ def _job(run: Run, data: bytes, terms: dict[str, Any]) -> Import:
         terms["grace"],
         rules_from_json(terms["rules"]),
         zone=ZoneInfo(terms["source_zone"]) if terms["source_zone"] else None,
+        floating=Floating(terms.get("floating", "")),
         approved=True,
     )

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from app.ics import Limits, Reading, read_occurrences
+from app.ics.floating import NOBODY_SAID, Floating
 from app.imports.apply import apply, stopped
 from app.imports.decide import Decision, Importing, Purging, Purpose, Undoing
 from app.imports.desire import wishes
@@ -93,6 +94,7 @@ class Imports:
         dry_run: bool = False,
         approved: bool = False,
         zone: ZoneInfo | None = None,
+        floating: Floating = NOBODY_SAID,
         progress: Progress | None = None,
     ) -> Outcome:
         """Write the difference between the file and what we wrote before; a dry run only tells it.
@@ -101,7 +103,8 @@ class Imports:
         Busy while another import writes into it. All else is in the Outcome. The arguments are those of Import.
         """
         home = Window(window.start.astimezone(self._zone), window.end.astimezone(self._zone))
-        case = self._import(Import(data, calendar, home, source, mode, grace, rules, dry_run, approved, zone))
+        job = Import(data, calendar, home, source, mode, grace, rules, dry_run, approved, zone, floating)
+        case = self._import(job)
         return self._dry(case) if dry_run else self._wet(case, progress)
 
     def latest(self, count: int = 50) -> Sequence[Run]:
@@ -169,7 +172,9 @@ class Imports:
     def _read(self, job: Import) -> Reading:
         start, end = job.window.start, job.window.end
         limits = self._limits or Limits()
-        return read_occurrences(job.data, start, end, zone=self._zone, source_zone=job.zone, limits=limits)
+        return read_occurrences(
+            job.data, start, end, zone=self._zone, source_zone=job.zone, floating=job.floating, limits=limits
+        )
 
     # Deeds
 

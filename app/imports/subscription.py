@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from app.ics.floating import NOBODY_SAID, Floating
 from app.imports.rules import NO_RULES, Rules
 from bridges.model import CalendarRef, Window
 
@@ -26,7 +27,8 @@ class Import:
 
     `grace` is the number of whole readings in a row that have to lack an event before it is deleted. A `dry_run`
     decides and touches nothing; `approved` is a person's yes to a plan that the guard would hold. `zone` is what the
-    file's maker means by zones that nobody knows, and by times without one; None: such zones are not guessed at.
+    file's maker means by zones that nobody knows; None: such zones are not guessed at. `floating` is what times
+    without a zone mean.
     """
 
     data: bytes
@@ -39,6 +41,7 @@ class Import:
     dry_run: bool = False
     approved: bool = False
     zone: ZoneInfo | None = None
+    floating: Floating = NOBODY_SAID
 
     def __post_init__(self) -> None:
         if self.grace < 1:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from flask import Request
 
 from app.config import zone_of
+from app.ics.floating import NOBODY_SAID, Floating
 from app.imports.rules import NO_RULES, Rules, rename
 from app.imports.run import Mode, Outcome
 from app.imports.window import window_of
@@ -17,7 +18,7 @@ from bridges.model import CalendarRef, Window
 
 TRUE = {"1", "true", "yes", "on"}
 FIELDS = {"calendar", "from", "to", "name", "source", "mode", "zone", "dry_run", "approve", "token"}
-FIELDS |= {"include", "exclude", "rename"}
+FIELDS |= {"include", "exclude", "rename", "floating"}
 CALENDAR_TYPES = {"text/calendar", "application/octet-stream", "application/ics"}
 
 
@@ -38,13 +39,14 @@ class Upload:
     dry_run: bool = False
     approved: bool = False
     zone: ZoneInfo | None = None
+    floating: Floating = NOBODY_SAID
 
 
 def from_request(request: Request, parts: Parts) -> Upload:
     """The upload that this request carries: multipart with a `file`, or a text/calendar body with query parameters.
 
-    BadUpload where a field is missing or wrong. Fields: calendar, from, to, name (or source), mode, zone, dry_run,
-    approve, token; and include, exclude and rename, each as often as is liked.
+    BadUpload where a field is missing or wrong. Fields: calendar, from, to, name (or source), mode, zone, floating,
+    dry_run, approve, token; and include, exclude and rename, each as often as is liked.
     """
     fields = request.values
     try:
@@ -70,6 +72,7 @@ def from_request(request: Request, parts: Parts) -> Upload:
             dry_run=flag(fields, "dry_run"),
             approved=flag(fields, "approve"),
             zone=zone_of(fields["zone"]) if fields.get("zone") else None,
+            floating=Floating(fields.get("floating", "").strip()),
         )
     except ValueError as error:
         raise BadUpload(str(error)) from error
@@ -110,6 +113,7 @@ def run(upload: Upload, parts: Parts) -> Outcome:
         dry_run=upload.dry_run,
         approved=upload.approved,
         zone=upload.zone,
+        floating=upload.floating,
     )
 
 

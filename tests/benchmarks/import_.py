@@ -16,6 +16,7 @@ import recurring_ical_events  # type: ignore[import-untyped]
 
 from app.ics import Limits, read_occurrences
 from app.ics.expand import Bounds
+from app.ics.floating import NOBODY_SAID
 from app.ics.read import Opened, open_calendar
 from bridges.model import Occurrence, Timed, instant
 
@@ -137,7 +138,7 @@ def row(work: str, what: str, count: int, mine: float, theirs: float) -> Row:
 
 
 def opened(data: bytes) -> Opened:
-    return open_calendar(data, (None, None), Bounds.of(*WINDOW, None), WIDE)
+    return open_calendar(data, (None, None, NOBODY_SAID), Bounds.of(*WINDOW, None), WIDE)
 
 
 def parsed(count: int) -> Row:
