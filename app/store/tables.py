@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 
@@ -115,6 +117,10 @@ calendar_reading = Table(
     Column("failures", Integer, nullable=False),
     Column("problem", Text, nullable=False, doc="why the latest try failed, a sentence; empty if it did not"),
     Column("doubt", Instant, doc="since when the LMS lacks most of what it had, and is not believed; null if it is"),
+    Column("far_check", Instant, doc="when all of the window is to be read again, and not the near weeks alone"),
+    Column("quiet", Integer, nullable=False, server_default="0", doc="readings in a row that brought nothing new"),
+    Column("missing_since", Instant, doc="since when the LMS says that there is no such calendar, or none for us"),
+    Column("unused_since", Instant, doc="since when no feed shows it"),
     comment="the last good reading of each LMS calendar, shared by all feeds that show it",
 )
 
@@ -125,12 +131,21 @@ feed_body = Table(
     Column(
         "form", String(40), primary_key=True, doc="a Form; for a narrower token's view with its name behind a colon"
     ),
-    Column("body", LargeBinary, nullable=False, doc="empty where it is joined anew from the readings"),
-    Column("size", Integer, nullable=False, server_default="0", doc="bytes of the body, kept or not"),
+    Column("size", Integer, nullable=False, server_default="0", doc="bytes of the body"),
     Column("etag", String(64), nullable=False, doc="hash of the body, unquoted"),
     Column("changed_at", Instant, nullable=False, doc="since when the body has these bytes: Last-Modified"),
     Column("basis", String(64), nullable=False, doc="hash of all that the body was built from"),
-    comment="the last good body of each feed in each form",
+    comment="the validators of each feed in each form; bodies are joined from pieces, so that readers cost no room",
+)
+
+calendar_piece = Table(
+    "calendar_piece",
+    metadata,
+    Column("calendar", ForeignKey("calendar_reading.calendar", ondelete="CASCADE"), primary_key=True),
+    Column("form", String(10), primary_key=True, doc="ics or json"),
+    Column("basis", String(64), nullable=False, doc="hash of the reading, and of all else that pieces depend on"),
+    Column("pieces", LargeBinary, nullable=False, doc="an index in JSON, a line break, the events as they are sent"),
+    comment="the events of a reading as feeds send them, for all feeds that show them unchanged",
 )
 
 calendar_history = Table(
@@ -165,11 +180,20 @@ import_run = Table(
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
     Column("kind", String(20), nullable=False, server_default="import", doc="import, undo, purge"),
-    Column("state", String(20), nullable=False, doc="running, done, held, left, failed, cancelled, expired"),
+    Column(
+        "state", String(20), nullable=False, doc="queued, running, paused, done, held, left, failed, cancelled, expired"
+    ),
     Column("body_hash", String(64), nullable=False),
     Column("read_count", Integer, nullable=False),
     Column("plan", JSON),
     Column("report", JSON),
+    Column("forecast", JSON(none_as_null=True), doc="what it was expected to cost when it was planned"),
+    Column("progress", JSON(none_as_null=True), doc="how far it has come, told once a second"),
+    Column("wish", String(10), nullable=False, server_default="", doc="pause or cancel, until whoever runs it sees it"),
+    Column("background", Boolean, nullable=False, server_default=false(), doc="a worker does it, another if that dies"),
+    Column("about", Integer, doc="the run that this one takes back, or tries the refused of again"),
+    Column("basis", String(64), doc="hash of the file, its terms and all that reads it; null if it is worth a look"),
+    Column("revision", Integer, doc="that of the calendar's ledger when the run ended"),
     Index(None, "calendar", "source", "id"),
 )
 
@@ -181,7 +205,7 @@ held_import = Table(
     Column("terms", JSON, nullable=False, doc="how the file was to be imported: window, mode, grace, filters"),
     Column("objections", JSON, nullable=False, doc="why it waits, as sentences"),
     Column("expires_at", Instant, nullable=False),
-    comment="imports that wait for a yes, with the files that they are planned from again",
+    comment="imports that may go on, with the files that they are planned from again",
 )
 
 import_change = Table(
@@ -232,6 +256,26 @@ entry = Table(
     comment="the ledger: what we wrote, and what became of it",
 )
 
+ledger_revision = Table(
+    "ledger_revision",
+    metadata,
+    Column("calendar", String(500), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    comment="how often each calendar's ledger was written to",
+)
+
+lane = Table(
+    "lane",
+    metadata,
+    Column("account", String(100), primary_key=True),
+    Column("holder", String(200), primary_key=True, doc="as that of a lease"),
+    Column("number", Integer, nullable=False, doc="order of arrival"),
+    Column("lanes", Integer, nullable=False, doc="how many writes it may have under way"),
+    Column("since", Instant, nullable=False, doc="since when it has lanes, or has waited for one"),
+    Column("until", Instant, nullable=False),
+    comment="the imports that share the writers of each LMS account right now",
+)
+
 lease = Table(
     "lease",
     metadata,
@@ -250,6 +294,7 @@ quota = Table(
     Column("resets_at", Instant),
     Column("noted_at", Instant),
     Column("calls", Integer, nullable=False, doc="calls ever sent"),
+    Column("pace", Float, doc="seconds that a change took in one lane, as measured last"),
     comment="what each LMS account has left, shared by all processes",
 )
 

@@ -20,6 +20,7 @@ def upgrade() -> None:
     with op.batch_alter_table("feed_body") as batch:
         batch.alter_column("form", type_=sa.String(40), existing_type=sa.String(10), existing_nullable=False)
         batch.add_column(sa.Column("size", sa.Integer(), nullable=False, server_default="0"))
+        batch.drop_column("body")
     op.create_table(
         "calendar_history",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -31,3 +32,48 @@ def upgrade() -> None:
         comment="what changed from reading to reading, so that a feed can tell what is new; the oldest rows go",
     )
     op.create_index("ix_calendar_history_calendar_id", "calendar_history", ["calendar", "id"])
+    with op.batch_alter_table("import_run") as batch:
+        batch.add_column(sa.Column("forecast", sa.JSON(none_as_null=True)))
+        batch.add_column(sa.Column("progress", sa.JSON(none_as_null=True)))
+        batch.add_column(sa.Column("wish", sa.String(10), nullable=False, server_default=""))
+        batch.add_column(sa.Column("background", sa.Boolean(), nullable=False, server_default=sa.false()))
+        batch.add_column(sa.Column("about", sa.Integer()))
+        batch.add_column(sa.Column("basis", sa.String(64)))
+        batch.add_column(sa.Column("revision", sa.Integer()))
+    with op.batch_alter_table("quota") as batch:
+        batch.add_column(sa.Column("pace", sa.Float()))
+    op.create_table(
+        "ledger_revision",
+        sa.Column("calendar", sa.String(500), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("calendar", name="pk_ledger_revision"),
+        comment="how often each calendar's ledger was written to",
+    )
+    op.create_table(
+        "lane",
+        sa.Column("account", sa.String(100), nullable=False),
+        sa.Column("holder", sa.String(200), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("lanes", sa.Integer(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("account", "holder", name="pk_lane"),
+        comment="the imports that share the writers of each LMS account right now",
+    )
+    with op.batch_alter_table("calendar_reading") as batch:
+        batch.add_column(sa.Column("far_check", sa.DateTime(timezone=True)))
+        batch.add_column(sa.Column("quiet", sa.Integer(), nullable=False, server_default="0"))
+        batch.add_column(sa.Column("missing_since", sa.DateTime(timezone=True)))
+        batch.add_column(sa.Column("unused_since", sa.DateTime(timezone=True)))
+    op.create_table(
+        "calendar_piece",
+        sa.Column("calendar", sa.String(500), nullable=False),
+        sa.Column("form", sa.String(10), nullable=False),
+        sa.Column("basis", sa.String(64), nullable=False),
+        sa.Column("pieces", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("calendar", "form", name="pk_calendar_piece"),
+        sa.ForeignKeyConstraint(
+            ["calendar"], ["calendar_reading.calendar"], "fk_calendar_piece_calendar", ondelete="CASCADE"
+        ),
+        comment="the events of a reading as feeds send them, for all feeds that show them unchanged",
+    )
