@@ -35,7 +35,8 @@ AT_EVERY_ADDRESS = (Form.ICS, Form.JSON)
 class Feed:
     """What we publish under one address. `slug` is the address's readable part and the feed's name for operators.
 
-    `also` are further calendars that are joined under the same address.
+    `also` are further calendars that are joined under the same address. `view` names what a narrower token shows of
+    it, empty for all of it.
     """
 
     id: int
@@ -47,18 +48,24 @@ class Feed:
     created_at: datetime
     also: tuple[CalendarRef, ...] = ()
     policies: Policies = USUAL
+    view: str = ""
 
     @property
     def calendars(self) -> tuple[CalendarRef, ...]:
         """All that it is made of, as its operator named them."""
         return (self.calendar, *self.also)
 
+    def under(self, form: Form) -> str:
+        """What its body in that form is kept under: a narrower view of it has bodies of its own."""
+        return f"{form}:{self.view}" if self.view else str(form)
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
     """What may be told of a feed's address: whose it is, since and until when, and who used it last; all but itself.
 
-    `used_at` is true to ten minutes; `client` is the family of the program that used it then.
+    `used_at` is true to ten minutes; `client` is the family of the program that used it then. `parent` is the name of
+    the token that it was made from, and `shows` what it shows less of; empty for all of the feed.
     """
 
     name: str
@@ -66,6 +73,8 @@ class Token:
     until: datetime | None
     used_at: datetime | None
     client: str | None
+    parent: str | None = None
+    shows: str = ""
 
 
 @dataclass(frozen=True, slots=True)

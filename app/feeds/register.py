@@ -1,20 +1,17 @@
-"""Which feeds there are, and which token opens which. A token is kept as its SHA-256 alone, and looked up by it."""
+"""Which feeds there are, under which names, and what each shows."""
 
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Sequence
-from contextlib import suppress
-from datetime import datetime, timedelta
-from hashlib import sha256
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, delete, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import Connection, Engine, Row, Select, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from app.feeds.clients import family_of
-from app.feeds.feed import Disabled, Feed, Token, Unknown
+from app.feeds.feed import Disabled, Feed, Unknown
+from app.feeds.mint import mint
 from app.feeds.policies import USUAL, Policies, changed, from_json
 from app.ics.render import one_line
 from app.store import tables
@@ -22,10 +19,7 @@ from app.store.engine import writing
 from bridges.model import CalendarRef
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
-LONGEST_TITLE, LONGEST_NAME = 255, 100
-FIRST = "first"
-"""What the token is called that a feed begins with."""
-NOTED_EVERY = timedelta(minutes=10)
+LONGEST_TITLE = 255
 
 
 def add(
@@ -49,8 +43,8 @@ def add(
     try:
         with writing(engine) as connection:
             connection.execute(insert(tables.feed).values(values | {"enabled": True, "created_at": now}))
-            feed = _one(connection, slug)
-            return feed, None if public else _new_token(connection, feed, now)
+            feed = named_one(connection, slug)
+            return feed, None if public else mint(connection, feed.id, now)
     except IntegrityError:
         raise ValueError(f"there is a feed called '{slug}' already") from None
 
@@ -58,32 +52,32 @@ def add(
 def every_feed(engine: Engine) -> Sequence[Feed]:
     """All feeds, by slug."""
     with engine.connect() as connection:
-        return [_feed(row) for row in connection.execute(select(tables.feed).order_by(tables.feed.c.slug))]
+        return [feed_of(row) for row in connection.execute(select(tables.feed).order_by(tables.feed.c.slug))]
 
 
 def by_slug(engine: Engine, slug: str) -> Feed:
     """The feed of that name. Unknown if there is none."""
     with engine.connect() as connection:
-        return _one(connection, slug)
+        return named_one(connection, slug)
 
 
 def remove(engine: Engine, slug: str) -> None:
     """Forget the feed, its tokens and its bodies. Unknown if there is none."""
     with writing(engine) as connection:
-        connection.execute(delete(tables.feed).where(tables.feed.c.id == _one(connection, slug).id))
+        connection.execute(delete(tables.feed).where(tables.feed.c.id == named_one(connection, slug).id))
 
 
 def switch(engine: Engine, slug: str, enabled: bool) -> None:
     """Publish the feed, or do so no longer; its tokens are kept. Unknown if there is none."""
     with writing(engine) as connection:
-        feed = _one(connection, slug)
+        feed = named_one(connection, slug)
         connection.execute(update(tables.feed).where(tables.feed.c.id == feed.id).values(enabled=enabled))
 
 
 def decide(engine: Engine, slug: str, settings: Sequence[str]) -> Policies:
     """Change the feed's policies by `key=value` settings. ValueError says what fits, Unknown if there is none."""
     with writing(engine) as connection:
-        feed = _one(connection, slug)
+        feed = named_one(connection, slug)
         policies = changed(feed.policies, settings)
         if policies.learningspace and not feed.public:
             raise ValueError("learningspace: its addresses hold no secret, so that the feed has to be a public one")
@@ -92,83 +86,9 @@ def decide(engine: Engine, slug: str, settings: Sequence[str]) -> Policies:
     return policies
 
 
-def rotate(engine: Engine, slug: str, now: datetime) -> str:
-    """A new token, told this once; the old ones are dead. ValueError for a public feed, Unknown if there is none."""
-    with writing(engine) as connection:
-        feed = _secret(connection, slug)
-        _revoke(connection, now, tables.feed_token.c.feed_id == feed.id)
-        return _new_token(connection, feed, now)
-
-
-def add_token(engine: Engine, slug: str, name: str, until: datetime | None, now: datetime) -> str:
-    """One more token, for a reader or a device, told this once. ValueError says why not, Unknown if no feed."""
-    name = one_line(name)
-    if not 0 < len(name) <= LONGEST_NAME:
-        raise ValueError(f"a token needs a name, of {LONGEST_NAME} letters at most")
-    if until is not None and until <= now:
-        raise ValueError(f"{until.isoformat()} is past: the token would never open anything")
-    with writing(engine) as connection:
-        feed = _secret(connection, slug)
-        if any(token.name == name for token in _tokens(connection, feed)):
-            raise ValueError(f"'{slug}' has a token called '{name}' already: revoke it first, or choose another name")
-        return _new_token(connection, feed, now, name, until)
-
-
-def tokens(engine: Engine, slug: str) -> Sequence[Token]:
-    """The feed's tokens that are not revoked, oldest first; those that have ended too. Unknown if there is no feed."""
-    with engine.connect() as connection:
-        return _tokens(connection, _one(connection, slug))
-
-
-def revoke(engine: Engine, slug: str, name: str | None, now: datetime) -> int:
-    """Kill the token of that name, or all of them for None: how many there were. Unknown if there is no feed."""
-    with writing(engine) as connection:
-        mine = [tables.feed_token.c.feed_id == _one(connection, slug).id]
-        if name is not None:
-            mine.append(func.coalesce(tables.feed_token.c.name, FIRST) == name)
-        return _revoke(connection, now, *mine)
-
-
-def _revoke(connection: Connection, now: datetime, *which: ColumnElement[bool]) -> int:
-    alive = tables.feed_token.c.revoked_at.is_(None)
-    return connection.execute(update(tables.feed_token).where(alive, *which).values(revoked_at=now)).rowcount
-
-
-def _tokens(connection: Connection, feed: Feed) -> Sequence[Token]:
-    table = tables.feed_token.c
-    mine = table.feed_id == feed.id, table.revoked_at.is_(None)
-    rows = connection.execute(select(tables.feed_token).where(*mine).order_by(table.id))
-    return [Token(row.name or FIRST, row.created_at, row.until, row.used_at, row.client) for row in rows]
-
-
-def opened_by(engine: Engine, token: str, slug: str, now: datetime, user_agent: str | None = None) -> Feed:
-    """The feed that the token opens under this slug; who asks for it is noted, once in ten minutes.
-
-    Unknown whether the token is malformed, never was, has ended, was revoked or opens another feed: each costs one
-    look-up of a hash. Disabled if the feed is switched off.
-    """
-    table = tables.feed_token.c
-    query = (
-        select(tables.feed, table.id.label("token_id"), table.used_at)
-        .join(tables.feed_token, table.feed_id == tables.feed.c.id)
-        .where(table.hash == _hash(token), table.revoked_at.is_(None), or_(table.until.is_(None), table.until > now))
-    )
-    row = _published(engine, query, slug)
-    if user_agent is not None and (row.used_at is None or now - row.used_at >= NOTED_EVERY):
-        _note(engine, row.token_id, now, family_of(user_agent))
-    return _feed(row)
-
-
-def _note(engine: Engine, token_id: int, now: datetime, client: str) -> None:
-    """A store that cannot be written just now keeps nobody from reading."""
-    mine = tables.feed_token.c.id == token_id
-    with suppress(OperationalError), writing(engine) as connection:
-        connection.execute(update(tables.feed_token).where(mine).values(used_at=now, client=client))
-
-
 def open_to_all(engine: Engine, slug: str) -> Feed:
     """The public feed of that name. Unknown if there is none, Disabled if it is switched off."""
-    return _feed(_published(engine, select(tables.feed).where(tables.feed.c.public), slug))
+    return feed_of(published(engine, select(tables.feed).where(tables.feed.c.public), slug))
 
 
 def of_learningspace(engine: Engine) -> Feed:
@@ -179,7 +99,8 @@ def of_learningspace(engine: Engine) -> Feed:
     raise Unknown("no feed answers at LearningSpace's addresses")
 
 
-def _published(engine: Engine, query: Select[Any], slug: str) -> Row[Any]:
+def published(engine: Engine, query: Select[Any], slug: str) -> Row[Any]:
+    """The row that the query finds under this slug. Unknown if none, Disabled if the feed is switched off."""
     known = slug if SLUG.fullmatch(slug) else ""
     with engine.connect() as connection:
         row = connection.execute(query.where(tables.feed.c.slug == known)).first()
@@ -190,34 +111,16 @@ def _published(engine: Engine, query: Select[Any], slug: str) -> Row[Any]:
     return row
 
 
-def _secret(connection: Connection, slug: str) -> Feed:
-    feed = _one(connection, slug)
-    if feed.public:
-        raise ValueError(f"'{slug}' is public: it has no token")
-    return feed
-
-
-def _one(connection: Connection, slug: str) -> Feed:
+def named_one(connection: Connection, slug: str) -> Feed:
+    """The feed of that name. Unknown if there is none."""
     row = connection.execute(select(tables.feed).where(tables.feed.c.slug == slug)).first()
     if row is None:
         raise Unknown(f"there is no feed called '{slug}'")
-    return _feed(row)
+    return feed_of(row)
 
 
-def _feed(row: Row[Any]) -> Feed:
+def feed_of(row: Row[Any]) -> Feed:
+    """The feed that a row of its table tells of."""
     also = tuple(map(CalendarRef.parse, row.also or ()))
     facts = row.id, row.slug, row.title, CalendarRef.parse(row.calendar), row.public, row.enabled, row.created_at
     return Feed(*facts, also, from_json(row.policies))
-
-
-def _new_token(
-    connection: Connection, feed: Feed, now: datetime, name: str = FIRST, until: datetime | None = None
-) -> str:
-    token = secrets.token_urlsafe(32)
-    values = {"feed_id": feed.id, "hash": _hash(token), "created_at": now, "name": name, "until": until}
-    connection.execute(insert(tables.feed_token).values(values))
-    return token
-
-
-def _hash(token: str) -> str:
-    return sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

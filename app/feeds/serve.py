@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
-from app.feeds import register
+from app.feeds import keyring, register
 from app.feeds.build import Drawer, Piece, Press, assemble, basis, within
 from app.feeds.feed import (
     Did,
@@ -29,6 +29,7 @@ from app.feeds.feed import (
     next_check,
     worst,
 )
+from app.feeds.narrow import ALL, Narrow
 from app.feeds.partial import Merged, found_again, merge
 from app.feeds.people import People
 from app.feeds.policies import USUAL, Policies, changed
@@ -132,21 +133,42 @@ class Feeds:
 
     def rotate(self, slug: str) -> str:
         """A new token, told this once; the old ones are dead. ValueError for a public feed, Unknown for none."""
-        token = register.rotate(self._engine, slug, self._now())
+        token = keyring.rotate(self._engine, slug, self._now())
         self.changes += 1
         return token
 
-    def add_token(self, slug: str, name: str, until: datetime | None = None) -> str:
-        """One more token of the feed, told this once. ValueError where that cannot be, Unknown if there is no feed."""
-        return register.add_token(self._engine, slug, name, until, self._now())
+    def add_token(
+        self,
+        slug: str,
+        name: str,
+        until: datetime | None = None,
+        narrow: Narrow = ALL,
+        under: str | None = None,
+    ) -> str:
+        """One more token of the feed, told this once, that ends with the one called `under` and shows no more than it.
+
+        ValueError where that cannot be, Unknown if there is no feed.
+        """
+        return keyring.add(self._engine, slug, name, until, self._now(), narrow, under)
+
+    def add_child(self, token: str, slug: str, name: str, until: datetime | None, narrow: Narrow) -> str:
+        """A narrower token that the holder of another makes of it. ValueError where that cannot be, Unknown for no
+        such token."""
+        return keyring.add_child(self._engine, token, slug, name, until, self._now(), narrow)
 
     def tokens(self, slug: str) -> Sequence[Token]:
         """The feed's tokens that are not revoked, oldest first. Unknown if there is no feed."""
-        return register.tokens(self._engine, slug)
+        return keyring.tokens(self._engine, slug)
+
+    def revoke_everything(self) -> int:
+        """Kill every token of every feed: how many there were."""
+        killed = keyring.revoke_everything(self._engine, self._now())
+        self.changes += 1
+        return killed
 
     def revoke(self, slug: str, name: str | None = None) -> int:
         """Kill the token of that name, or all of them: how many there were. Unknown if there is no feed."""
-        killed = register.revoke(self._engine, slug, name, self._now())
+        killed = keyring.revoke(self._engine, slug, name, self._now())
         self.changes += 1
         return killed
 
@@ -166,8 +188,8 @@ class Feeds:
         return joined(states, feed.policies, self.zone)
 
     def size(self, feed: Feed) -> int:
-        """Bytes of the feed's ICS form, 0 if it is not kept: HEAVY ones come near to what Google takes."""
-        return self._shelf.size(feed.id, Form.ICS)
+        """Bytes of the feed's ICS form, 0 if nobody asked for it yet: HEAVY ones come near to what Google takes."""
+        return self._shelf.size(feed.id, feed.under(Form.ICS))
 
     def due(self) -> Sequence[CalendarRef]:
         """The calendars of enabled feeds that should be read now."""
@@ -214,7 +236,7 @@ class Feeds:
     def _opened(self, token: str | None, slug: str, user_agent: str | None) -> Feed:
         if token is None:
             return register.open_to_all(self._engine, slug)
-        return register.opened_by(self._engine, token, slug, self._now(), user_agent)
+        return keyring.opened_by(self._engine, token, slug, self._now(), user_agent)
 
     def compressed(self, snapshot: Snapshot) -> bytes:
         """The snapshot's body with gzip, the same bytes each time."""
@@ -318,7 +340,8 @@ class Feeds:
         fits = form is not Form.ICS or len(full) <= LARGEST
         body = full if fits else next((cut for cut, _ in bodies if len(cut) <= LARGEST), full)
         same = state.hash if state.hash and kept == read else "overtaken"
-        return self._shelf.put(feed.id, form, body, self._basis(feed, same, state.window), self._now(), len(read) == 1)
+        basis, whole = self._basis(feed, same, state.window), len(read) == 1 and not feed.view
+        return self._shelf.put(feed.id, feed.under(form), body, basis, self._now(), whole)
 
     def _assembled(
         self, feed: Feed, form: Form, window: Window, read: Mapping[CalendarRef, str], longest: int | None
@@ -332,7 +355,7 @@ class Feeds:
 
     def _kept(self, feed: Feed, form: Form, state: State) -> Body | None:
         """The body on the shelf, if it shows the last reading as the feed is now."""
-        known = self._shelf.body(feed.id, form)
+        known = self._shelf.body(feed.id, feed.under(form))
         if known and state.hash and state.window and known.basis == self._basis(feed, state.hash, state.window):
             return known
         return None

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.feeds.build import Drawer, Press, draw, pack, reading_hash, settled, shown, unpack, version_of
-from app.feeds.feed import Form, Shown, State, Unknown, Version
+from app.feeds.feed import Shown, State, Unknown, Version
 from app.feeds.partial import Merged
 from app.store import tables
 from app.store.days import remembered_days
@@ -132,8 +132,8 @@ class Shelf:
             values = {"failures": failures, "problem": problem, "next_check": next_check(failures)}
             connection.execute(update(tables.calendar_reading).where(_of(calendar)).values(values))
 
-    def body(self, feed_id: int, form: Form) -> Body | None:
-        """The feed's last good body; its bytes out of this process's memory where the store's etag names them."""
+    def body(self, feed_id: int, form: str) -> Body | None:
+        """The feed's last good body under that name; its bytes out of our memory where the store's etag names them."""
         table = tables.feed_body.c
         with self.engine.connect() as connection:
             row = connection.execute(
@@ -152,13 +152,12 @@ class Shelf:
         self._remember(body.etag, body.body)
         return body
 
-    def size(self, feed_id: int, form: Form) -> int:
-        """Bytes of the body in the store."""
+    def size(self, feed_id: int, form: str) -> int:
+        """Bytes of the last body, whether the store has it or its validators alone."""
         with self.engine.connect() as connection:
-            length = select(func.length(tables.feed_body.c.body)).where(_body_of(feed_id, form))
-            return connection.execute(length).scalar() or 0
+            return connection.execute(select(tables.feed_body.c.size).where(_body_of(feed_id, form))).scalar() or 0
 
-    def put(self, feed_id: int, form: Form, body: bytes, basis: str, now: datetime, whole: bool = True) -> Body:
+    def put(self, feed_id: int, form: str, body: bytes, basis: str, now: datetime, whole: bool = True) -> Body:
         """Keep a body that was built; its time of change moves only if its bytes did. Unknown if the feed is gone.
 
         What is not `whole` leaves only its validators in the store, that it may grow with calendars and not with
@@ -168,7 +167,8 @@ class Shelf:
         self._remember(etag, body)
         try:
             with writing(self.engine) as connection:
-                changed_at = _put(connection, feed_id, form, Body(body if whole else b"", etag, now, basis))
+                new = Body(body if whole else b"", etag, now, basis)
+                changed_at = _put(connection, feed_id, form, new, len(body))
         except IntegrityError:  # another process was the first to put one, or the feed has just been removed
             known = self.body(feed_id, form)
             if known is None:
@@ -201,16 +201,16 @@ def _of(calendar: CalendarRef) -> Any:
     return tables.calendar_reading.c.calendar == str(calendar)
 
 
-def _body_of(feed_id: int, form: Form) -> Any:
-    return (tables.feed_body.c.feed_id == feed_id) & (tables.feed_body.c.form == form.value)
+def _body_of(feed_id: int, form: str) -> Any:
+    return (tables.feed_body.c.feed_id == feed_id) & (tables.feed_body.c.form == str(form))
 
 
-def _put(connection: Connection, feed_id: int, form: Form, new: Body) -> datetime:
+def _put(connection: Connection, feed_id: int, form: str, new: Body, size: int) -> datetime:
     """Since when the body has these bytes. One second after the last change at least, for HTTP's dates know no less."""
     table = tables.feed_body
     old = connection.execute(select(table.c.etag, table.c.changed_at).where(_body_of(feed_id, form))).first()
     if old is None:
-        row = {"feed_id": feed_id, "form": form.value, "body": new.body, "etag": new.etag}
+        row = {"feed_id": feed_id, "form": str(form), "body": new.body, "size": size, "etag": new.etag}
         connection.execute(insert(table).values(row | {"changed_at": new.changed_at, "basis": new.basis}))
         return new.changed_at
     if old.etag == new.etag:
@@ -218,7 +218,7 @@ def _put(connection: Connection, feed_id: int, form: Form, new: Body) -> datetim
         changed_at: datetime = old.changed_at
         return changed_at
     changed_at = max(new.changed_at, old.changed_at + timedelta(seconds=1))
-    values = {"body": new.body, "etag": new.etag, "changed_at": changed_at, "basis": new.basis}
+    values = {"body": new.body, "size": size, "etag": new.etag, "changed_at": changed_at, "basis": new.basis}
     connection.execute(update(table).where(_body_of(feed_id, form)).values(values))
     return changed_at
 
