@@ -3,10 +3,13 @@
 import os
 
 from app import create_app
-from app.config import config_path, load
+from app.config import config_path, load, secrets_of
+from app.logs import configure
 from app.parts import open_parts
 from app.tied import end_with
 
 if "CALBRIDGE_TIED" in os.environ:  # set by `calbridge serve`, whose child this is
     end_with(int(os.environ["CALBRIDGE_TIED"]))
-app = create_app(open_parts(load(config_path(os.environ), os.environ)))
+_config = load(config_path(os.environ), os.environ)
+configure(_config.log.level, _config.log.form, secrets_of(_config))
+app = create_app(open_parts(_config))

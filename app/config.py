@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -40,6 +41,13 @@ class Server(_Section):
     """How the outside reaches this server, for the links on the pages (https://cal.example.edu); empty: as asked."""
 
 
+class Log(_Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is told on standard error: info has a line for each request and each job."""
+    form: Literal["text", "json"] = "text"
+    """Text for people, or JSON for programs."""
+
+
 class Store(_Section):
     url: str = "sqlite:///calbridge.sqlite3"
     """The database, as an SQLAlchemy URL. A relative SQLite path is relative to where calbridge is started."""
@@ -68,7 +76,15 @@ class Feeds(_Section):
     ahead_days: int = Field(default=183, ge=1, le=3650)
     """How many days ahead a feed reaches. Google drops events of feeds above 1 MB."""
     refresh_minutes: int = Field(default=60, ge=1, le=10080)
-    """How old a calendar's reading may grow before it is read from its LMS again."""
+    """How old a calendar's reading may grow before it is read from its LMS again: what lies in the near days …"""
+    far_minutes: int = Field(default=360, ge=1, le=10080)
+    """… and the rest of it."""
+    near_days: int = Field(default=42, ge=1, le=3650)
+    """How many days around today are the near ones."""
+    adaptive: bool = True
+    """Read twice as often after a change, less often at night and where nothing changes for days (4 times at most)."""
+    grace_days: int = Field(default=14, ge=0, le=3650)
+    """How many days a calendar is shown that its LMS denies or has no more. Then its feed says so, and shows nothing."""
 
     @property
     def every(self) -> timedelta:
@@ -153,6 +169,7 @@ class _File(_Section):
     zone: str = "Europe/Oslo"
     """The home zone (IANA name): feeds are shown in it, and times that name no zone are read in it."""
     server: Server = Server()
+    log: Log = Log()
     store: Store = Store()
     feeds: Feeds = Feeds()
     imports: Imports = Imports()
@@ -171,12 +188,26 @@ class Config:
 
     zone: ZoneInfo
     server: Server
+    log: Log
     store: Store
     feeds: Feeds
     imports: Imports
     fetch: Fetch
     connections: Mapping[str, Connection]
     demo: bool
+
+
+def secrets_of(config: Config) -> Sequence[str]:
+    """Every secret that the configuration holds, wherever it stood; also the password within a database's address."""
+    found = [urlsplit(config.store.url).password or ""]
+    for settings in (*_sections_of(config), *(connection.settings for connection in config.connections.values())):
+        for value in dict(settings).values():
+            found += value.get_secret_value().split() if isinstance(value, SecretStr) else []
+    return [secret for secret in found if secret]
+
+
+def _sections_of(config: Config) -> Iterator[BaseModel]:
+    return (value for each in fields(config) if isinstance(value := getattr(config, each.name), BaseModel))
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -218,6 +249,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Config:
     return Config(
         zone=ZoneInfo(file.zone),
         server=file.server,
+        log=file.log,
         store=file.store,
         feeds=file.feeds,
         imports=file.imports,
@@ -299,6 +331,7 @@ def example() -> str:
     ]
     sections: dict[str, type[BaseModel]] = {
         "server": Server,
+        "log": Log,
         "store": Store,
         "feeds": Feeds,
         "imports": Imports,

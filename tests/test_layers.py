@@ -56,8 +56,10 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {"sqlalchemy", "alembic", "requests"},
     ),
     "app.web": (
-        PROMISES | {"app.config", "app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics", "app.store.leases"},
-        {"flask", "werkzeug", "cachetools", "itsdangerous"},
+        PROMISES
+        | {"app.config", "app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics", "app.store.leases"}
+        | {"app.metrics"},
+        {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog"},
     ),
     "app.cli": (
         PROMISES
@@ -71,6 +73,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "app.web",
             "app.work",
             "app.tied",
+            "app.logs",
         }
         | {"app.store.leases"},
         {"click", "granian"},
@@ -80,8 +83,11 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {"click", "sqlalchemy"},
     ),
     "app.tied": (set(), set()),
+    "app.logs": (set(), {"structlog"}),
+    "app.metrics": ({"app.store"}, {"sqlalchemy", "prometheus_client"}),
+    "app.web.health": ({"app.web", "app.store"}, {"flask", "sqlalchemy"}),
     "app.work": ({"app.refresh"}, {"sqlalchemy"}),
-    "wsgi": ({"app", "app.config", "app.parts", "app.tied"}, set()),
+    "wsgi": ({"app", "app.config", "app.logs", "app.parts", "app.tied"}, set()),
 }
 
 

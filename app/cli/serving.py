@@ -100,14 +100,14 @@ def _serve(host: str, port: int) -> None:
 @click.option("--tied", type=int, hidden=True, help="Be quiet, and end with the process of this number.")
 def work_command(tied: int | None) -> None:
     """Read calendars and pull subscriptions when they are due, until stopped. Any number may run, on any host."""
-    import logging
     import signal
     from threading import Event
 
+    from app.config import secrets_of
+    from app.logs import configure
     from app.tied import end_with
     from app.work import work
 
-    logging.basicConfig(level=logging.WARNING if tied else logging.INFO, format="%(levelname)s %(message)s")
     stop = Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
@@ -115,6 +115,7 @@ def work_command(tied: int | None) -> None:
         end_with(tied)
     with told():
         joined = parts()
+        configure(joined.config.log.level, joined.config.log.form, secrets_of(joined.config))
         if not tied:
             click.echo("calbridge works (Ctrl-C stops it)")
         work(joined.refreshes, joined.now, stop)

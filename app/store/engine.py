@@ -14,11 +14,13 @@ def open_engine(url: str) -> Engine:
     An in-memory SQLite URL gives one shared connection: a store for one thread, as the tests use it.
     """
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)  # an error's text may end in a log
     memory = url in {"sqlite://", "sqlite:///:memory:"}
     # the type of `options` is that of create_engine's keywords
     options: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 5}, **options)
+    engine = create_engine(
+        url, connect_args={"check_same_thread": False, "timeout": 5}, hide_parameters=True, **options
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: object) -> None:

@@ -40,6 +40,13 @@ def migrate(engine: Engine) -> None:
         upgrade(connection, "head")
 
 
+def is_current(engine: Engine) -> bool:
+    """Whether the database has the shape that this program needs: neither older nor newer."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    with engine.connect() as connection:
+        return set(MigrationContext.configure(connection).get_current_heads()) == set(scripts.get_heads())
+
+
 def upgrade(connection: Connection, revision: str) -> None:
     """Bring the tables to this revision, within the connection's transaction. CommandError where it is unknown."""
     config = alembic_config()

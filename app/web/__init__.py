@@ -9,12 +9,14 @@ from werkzeug.exceptions import HTTPException
 
 from app.feeds.feed import Unknown
 from app.ics import NotACalendar
+from app.metrics import Counted, Metrics
 from app.parts import Parts
 from app.store.leases import Busy
-from app.web import access, api, feeds, linking, pages, uploads
+from app.web import access, api, feeds, health, linking, pages, uploads
 from app.web.lane import EVERYWHERE, Lane
 from app.web.problems import answer
 from app.web.shown import moment
+from app.web.traced import trace
 from bridges.errors import Denied, Rejected, Transient
 
 STATUS: dict[type[Exception], int] = {
@@ -37,22 +39,25 @@ def flask_app(parts: Parts) -> Flask:
     """The application over these parts."""
     app = Flask("app.web", static_folder="static", template_folder="templates")
     app.extensions["calbridge"] = parts
+    metrics = app.extensions["calbridge.metrics"] = Metrics(parts.engine, parts.now)
     app.config["MAX_CONTENT_LENGTH"] = parts.config.imports.max_bytes + FORM_ROOM
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for blueprint in (feeds.bp, pages.bp, api.bp, linking.bp):
+    for blueprint in (feeds.bp, pages.bp, api.bp, linking.bp, health.bp):
         app.register_blueprint(blueprint)
     app.add_template_filter(moment)
+    trace(app)
     app.before_request(access.guard)
     app.after_request(_headers)
     app.register_error_handler(HTTPException, _refused)
     for kind, status in STATUS.items():
         app.register_error_handler(kind, partial(_failed, status))
-    app.wsgi_app = Lane(app.wsgi_app, parts.feeds, parts.now)  # type: ignore[method-assign]
+    app.wsgi_app = Counted(Lane(app.wsgi_app, parts.feeds, parts.now), metrics)  # type: ignore[method-assign]
     return app
 
 
 def _failed(status: int, error: Exception) -> Response:
+    access.metrics().failed(error)
     response = answer(status, str(error))
     if isinstance(error, Transient) and error.retry_after is not None:
         response.headers["Retry-After"] = str(round(error.retry_after))

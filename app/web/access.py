@@ -8,10 +8,13 @@ from urllib.parse import urlsplit
 from flask import Response, current_app, request
 
 from app import tokens
+from app.metrics import Metrics
 from app.parts import Parts
 from app.web.problems import answer
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
+CLOSED = {"/metrics"}
+"""Paths that are only read, and yet not for everybody."""
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
 
 
@@ -19,6 +22,12 @@ def parts() -> Parts:
     """The parts that this application was made of."""
     joined: Parts = current_app.extensions["calbridge"]
     return joined
+
+
+def metrics() -> Metrics:
+    """What this application counts."""
+    counted: Metrics = current_app.extensions["calbridge.metrics"]
+    return counted
 
 
 def base_url() -> str:
@@ -41,7 +50,7 @@ def guard() -> Response | None:
     Whatever writes and everything under /api is for those who may write. Reading feeds has its own credential, the
     feed's address, and never asks for more: an Authorization header that a calendar client sends by itself is ignored.
     """
-    if request.method in SAFE and not request.path.startswith("/api/"):
+    if request.method in SAFE and not request.path.startswith("/api/") and request.path not in CLOSED:
         return None
     return _refusal()
 

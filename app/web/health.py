@@ -1,0 +1,50 @@
+"""What machines ask: whether we live, whether we are ready, what we are, and our figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version as installed
+
+from flask import Blueprint, Response, json
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.store.migrate import is_current
+from app.web import access
+
+bp = Blueprint("health", __name__)
+
+
+@bp.get("/healthz")
+def alive() -> Response:
+    """This process answers; nothing else is asked."""
+    return _json({"status": "alive"})
+
+
+@bp.get("/readyz")
+def ready() -> Response:
+    """Whether requests can be served, and if not, what is in the way. 503 then."""
+    problems = list(_problems())
+    return _json({"status": "not ready" if problems else "ready", "problems": problems}, 503 if problems else 200)
+
+
+@bp.get("/version")
+def version() -> Response:
+    return _json({"name": "calbridge", "version": installed("calbridge")})
+
+
+@bp.get("/metrics")
+def metrics() -> Response:
+    """Prometheus's text format; for those who may see the API."""
+    return Response(access.metrics().text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _problems() -> Iterator[str]:
+    try:
+        if not is_current(access.parts().engine):
+            yield "the database is not in the shape that this calbridge needs: run 'calbridge migrate'"
+    except SQLAlchemyError as error:
+        yield f"the database cannot be used: {type(error.__cause__ or error).__name__}"
+
+
+def _json(data: object, status: int = 200) -> Response:
+    return Response(json.dumps(data), status, content_type="application/json", headers={"Cache-Control": "no-store"})
