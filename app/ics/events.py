@@ -161,9 +161,9 @@ class Reader:
         self._lengths: dict[timedelta, Length] = {}
         self._places: dict[int, Place] = {}
 
-    def entries(self, events: Iterable[Properties]) -> Iterator[Entry]:
-        """All events that have a time; the others are problems."""
-        for order, component in enumerate(events):
+    def entries(self, events: Iterable[tuple[int, Properties]]) -> Iterator[Entry]:
+        """Of numbered events all that have a time; the others are problems."""
+        for order, component in events:
             self._index = component.index
             self._uid = component.value("UID").strip() or None
             try:
@@ -441,6 +441,11 @@ def _number(text: str) -> int:
 def _latest(component: Properties) -> str:
     """LAST-MODIFIED or DTSTAMP as text: basic ISO 8601 sorts by time."""
     return component.value("LAST-MODIFIED").strip() or component.value("DTSTAMP").strip()
+
+
+def name_of(component: Properties) -> str:
+    """What the event is known by: its UID, or the one that is made for it."""
+    return component.value("UID").strip() or _made_uid(component)
 
 
 def _made_uid(component: Properties) -> str:

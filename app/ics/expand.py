@@ -307,21 +307,24 @@ class Expander:
         low, high = self.bounds.low, self.bounds.high
         laid: list[Timeline] = []
         for day in days:
-            found = row.get(day) or make(row, day, clock, length) or self._uneven(master, day)
-            if found is None or found.key in gone or day in gone_days:
+            if day in gone_days:
+                continue
+            found = row.get(day) or make(row, day, clock, length) or self._uneven(master, day, gone)
+            if found is None or found.key in gone:
                 continue
             moment, key, when = found
             if low <= moment < high or (moment < low < self._finish(when)):
                 laid.append((moment, master.happening(key, when)))
         return laid
 
-    def _uneven(self, master: Entry, day: int) -> Happening | None:
+    def _uneven(self, master: Entry, day: int, gone: set[Key]) -> Happening | None:
         """The member on a day with two offsets, the general way."""
         start = master.start
         local = _at(day, start.local.time())
         placed = self.place(start.zone).put(local)
-        found = self._placed(master, start, placed, master.length)
-        return found and Happening(found[0], local.date() if start.day else placed.instant, found[1])
+        key: Key = local.date() if start.day else placed.instant
+        found = self._placed(master, start, placed, master.length) if key not in gone else None
+        return found and Happening(found[0], key, found[1])
 
     def _moved(self, master: Entry, key: Key, placed: Placed, onward: list[Onward]) -> tuple[Entry, Found | None]:
         """Where and as what a slot takes place after a THISANDFUTURE: moved as that one was, with its properties."""

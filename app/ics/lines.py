@@ -6,7 +6,9 @@ import re
 from array import array
 from collections.abc import Iterator
 from functools import cached_property
+from io import SEEK_END, BytesIO
 from itertools import chain
+from typing import BinaryIO, NamedTuple
 
 from app.ics.problems import NotACalendar
 
@@ -20,6 +22,7 @@ _CHARSETS = re.compile(
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _SOMETHING = re.compile(rb"[^ \t\r\n\0\xef\xbb\xbf]")
 _WHOLE = re.compile(rb"\xff\xfe|\xfe\xff|B\0|\0B|(?:\xef\xbb\xbf)?\0*+[ \t]")  # UTF-16, or blanks before it all
+_EVENT = b"\nBEGIN:VEVENT"
 _PIECE = 1 << 17
 _MAGIC = {
     b"PK\x03\x04": "a zip archive: unpack it and send the .ics file that is in it",
@@ -32,42 +35,89 @@ _MAGIC = {
 _MARKUP = re.compile(rb"<(?:!doctype|html|head|body|\?xml|!--|script)", re.IGNORECASE)
 
 
-class Source:
-    """The bytes of a file, at most `cap` of them, as texts of whole content lines; NotACalendar for something else.
+class Text(NamedTuple):
+    """Whole content lines, unfolded and joined by \\n, and the bytes of the file that they were."""
 
-    A file is read piece by piece, so that what it takes in memory does not grow with it. Raw line numbers are told on
-    demand: only problems need them.
+    lines: str
+    begin: int
+    end: int
+
+
+class Source:
+    """A file, as texts of whole content lines; NotACalendar for something else, or for more than `cap` bytes of it.
+
+    The file is read piece by piece, and each text is that of one event, so that what it takes in memory does not grow
+    with it. Raw line numbers are told on demand: only problems need them.
     """
 
-    def __init__(self, data: bytes, cap: int) -> None:
-        _refuse_others(data, cap)
-        self._data = data
+    def __init__(self, data: bytes | BinaryIO, cap: int) -> None:
+        self._file = BytesIO(data) if isinstance(data, bytes) else data
+        self.size = self._file.seek(0, SEEK_END)
+        self._head = self._bytes(0, _PIECE)
+        self._refuse_others(cap)
 
-    def texts(self) -> Iterator[str]:
-        """The content lines, unfolded and joined by \\n; a text ends where an event begins, or the file ends."""
-        for piece, strange in self._pieces():
-            text = piece.replace("\n ", "").replace("\n\t", "")
-            yield "\n".join(map(_rescued, text.split("\n"))) if strange else text
+    def texts(self) -> Iterator[Text]:
+        """The texts in their order; one ends where an event begins, or the file ends."""
+        for raw, begin, end in self._cuts():
+            yield Text(self._unfolded(raw), begin, end)
 
-    def _pieces(self) -> Iterator[tuple[str, bool]]:
-        """Decoded pieces, still folded, and whether there are surrogates in them."""
-        if _WHOLE.match(self._data):
-            yield _undented(decode(self._data)), True
-            return
-        begin, event = 3 if self._data[:3] == b"\xef\xbb\xbf" else 0, b"\nBEGIN:VEVENT"
-        while (cut := self._data.find(event, begin + _PIECE)) >= 0:
-            yield _decoded(self._data[begin:cut].rstrip(b"\r"))
-            begin = cut + 1
-        yield _decoded(self._data[begin:])
+    def text(self, begin: int, end: int) -> str:
+        """A text that `texts` told of, once more."""
+        return self._unfolded(self._bytes(begin, end))
+
+    def _bytes(self, begin: int, end: int) -> bytes:
+        self._file.seek(begin)
+        return self._file.read(max(0, min(end, self.size) - begin))
+
+    def _unfolded(self, raw: bytes) -> str:
+        folded, strange = self._folded(raw)
+        text = folded.replace("\n ", "").replace("\n\t", "")
+        return "\n".join(map(_rescued, text.split("\n"))) if strange else text
+
+    @cached_property
+    def _whole(self) -> bool:
+        """Whether the file can only be decoded as one: it is in UTF-16, or blanks stand before all its lines."""
+        return _WHOLE.match(self._head) is not None
+
+    def _folded(self, raw: bytes) -> tuple[str, bool]:
+        return (_undented(decode(raw)), True) if self._whole else _decoded(raw)
+
+    def _cuts(self) -> Iterator[tuple[bytes, int, int]]:
+        """The bytes of each text, without the line end behind it, and where they begin and end."""
+        begin = 3 if self._head[:3] == b"\xef\xbb\xbf" and not self._whole else 0
+        rest = b""
+        while (read := begin + len(rest)) < self.size and not self._whole:
+            searched, at = max(0, len(rest) - len(_EVENT)), 0
+            piece = rest + self._bytes(read, read + max(_PIECE, len(rest)))  # or the time grows with the square
+            while (cut := piece.find(_EVENT, searched)) >= 0:
+                yield piece[at:cut].rstrip(b"\r"), begin + at, begin + cut
+                searched = at = cut + 1
+            rest, begin = piece[at:], begin + at
+        yield (self._bytes(0, self.size) if self._whole else rest), begin, self.size
 
     @cached_property
     def _starts(self) -> array[int]:
-        raw = chain.from_iterable(piece.split("\n") for piece, _ in self._pieces())
-        return array("L", (number for number, line in enumerate(raw, 1) if number == 1 or line[:1] not in (" ", "\t")))
+        raw = chain.from_iterable(self._folded(cut)[0].split("\n") for cut, _, _ in self._cuts())
+        return array("I", (number for number, line in enumerate(raw, 1) if number == 1 or line[:1] not in (" ", "\t")))
 
     def number(self, index: int) -> int:
         """The raw line, from 1, on which content line `index` begins."""
         return self._starts[min(index, len(self._starts) - 1)]
+
+    def _refuse_others(self, cap: int) -> None:
+        if self.size > cap:
+            raise NotACalendar(f"The file has {self.size:,} bytes, and at most {cap:,} are read: send it in parts.")
+        pieces = (self._bytes(begin, begin + _PIECE) for begin in range(0, self.size, _PIECE))
+        if not any(_SOMETHING.search(piece) for piece in pieces):
+            raise NotACalendar("The file is empty: look whether the calendar was exported at all.")
+        for magic, what in _MAGIC.items():
+            if self._head.startswith(magic):
+                raise NotACalendar(f"The file is {what}.")
+        if _MARKUP.match(self._head[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()):
+            raise NotACalendar(
+                "The file is a web page, not a calendar: the address may need a login, or be the page about the "
+                "calendar."
+            )
 
 
 def _undented(text: str) -> str:
@@ -122,18 +172,3 @@ def _rescued(line: str) -> str:
         except (UnicodeDecodeError, LookupError):
             continue
     return raw.decode("latin-1")
-
-
-def _refuse_others(data: bytes, cap: int) -> None:
-    if len(data) > cap:
-        raise NotACalendar(f"The file has {len(data):,} bytes, and at most {cap:,} are read: send it in parts.")
-    if not _SOMETHING.search(data):
-        raise NotACalendar("The file is empty: look whether the calendar was exported at all.")
-    for magic, what in _MAGIC.items():
-        if data.startswith(magic):
-            raise NotACalendar(f"The file is {what}.")
-    head = data[:1024].removeprefix(b"\xef\xbb\xbf").lstrip()
-    if _MARKUP.match(head):
-        raise NotACalendar(
-            "The file is a web page, not a calendar: the address may need a login, or be the page about the calendar."
-        )

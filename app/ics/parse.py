@@ -169,16 +169,24 @@ class _Tail(NamedTuple):
     pieces: list[str]
 
 
+class Place(NamedTuple):
+    """Bytes of a file that hold one event and are read by themselves, and the content line that they begin with."""
+
+    begin: int
+    end: int
+    line: int
+
+
 class Cutter:
     """Cuts a file into components, in one pass; NotACalendar for what is none, is cut short, or exceeds the limits.
 
-    `events` yields the VEVENTs one at a time and keeps none. What was read of all else so far stands in `calendar`,
-    `zones` and `ignored` (how many of each other kind were passed over). Without `lanes` each line is looked at by
-    itself, which gives the same components.
+    `events` yields the VEVENTs one at a time and keeps none; `place` is where the last one stands, if it can be read
+    `again` from there. What was read of all else stands in `calendar`, `zones` and `ignored` (how many of each other
+    kind were passed over). Without `lanes` each line is looked at by itself, which gives the same components.
     """
 
-    def __init__(self, data: bytes, limits: Limits, log: Log, *, lanes: bool = True) -> None:
-        self.source = Source(data, limits.bytes)
+    def __init__(self, source: Source, limits: Limits, log: Log, *, lanes: bool = True) -> None:
+        self.source = source
         self.calendar = Component("VCALENDAR", 0)
         self.zones: list[Component] = []
         self.ignored: Counter[str] = Counter()
@@ -191,28 +199,27 @@ class Cutter:
         self.tails: list[_Tail] = []
         self.found: list[Properties] = []
         self.last: list[Line] | None = None
+        self.place: Place | None = None
         self.calendars = self.components = self.index = 0
 
-    @property
-    def settled(self) -> tuple[int, ...]:
-        """Changes with all that events may need of what stands outside of them."""
-        return len(self.zones), *map(len, self.calendar.props.values())
-
     def events(self) -> Iterator[Properties]:
-        for text in self.source.texts():
-            first, *blocks = f"\n{text}".split("\nBEGIN:VEVENT\n")
-            if first:
-                yield from self.cut(first[1:])
-            for block in blocks:
-                body, end, rest = block.partition("\nEND:VEVENT")
-                plain = self.plain(body) if end and rest[:1] in ("", "\n") and self.even() else None
-                if plain is None:
-                    yield from self.cut(f"BEGIN:VEVENT\n{block}")
-                    continue
-                yield plain
-                if rest:
-                    yield from self.cut(rest[1:])
+        for text, begin, end in self.source.texts():
+            place = Place(begin, end, self.index) if self.level else None
+            found = self.cut(text)
+            self.place = place if len(found) == 1 and self.level else None
+            yield from found
         self.finish()
+
+    @property
+    def level(self) -> bool:
+        """Whether nothing is open but the calendar."""
+        return len(self.open) == 1 and self.open[0] is self.calendar
+
+    def again(self, place: Place) -> Properties:
+        """The one event of a place."""
+        self.open, self.index = [self.calendar], place.line
+        (event,) = self.cut(self.source.text(place.begin, place.end))
+        return event
 
     def even(self) -> bool:
         """Whether an event may begin here."""
@@ -254,12 +261,20 @@ class Cutter:
             self.shapes[texts] = shape
         return shape
 
-    def cut(self, text: str) -> Iterator[Properties]:
+    def cut(self, text: str) -> list[Properties]:
         """The events that end in these lines."""
+        body, end, rest = text.partition("\nEND:VEVENT")
+        if end and rest[:1] in ("", "\n") and body.startswith("BEGIN:VEVENT\n") and self.even():
+            plain = self.plain(body[13:])
+            if plain is not None:
+                return [plain, *self.cut_lines(rest[1:])] if rest else [plain]
+        return self.cut_lines(text)
+
+    def cut_lines(self, text: str) -> list[Properties]:
+        """As `cut`, line by line."""
         self.lines(text.split("\n"))
-        if self.found:
-            found, self.found = self.found, []
-            yield from found
+        found, self.found = self.found, []
+        return found
 
     def lines(self, lines: list[str]) -> None:
         heads, unused, wanted = self.heads, Kind.UNUSED, Kind.WANTED

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from itertools import chain, islice
+from typing import BinaryIO
 
 from app.ics.events import Entry, Reader
-from app.ics.expand import Bounds, Expander
+from app.ics.expand import Bounds, Expander, Timeline
 from app.ics.floating import NOBODY_SAID, Floating
-from app.ics.parse import Cutter, Properties
+from app.ics.gather import HELD, Gathered
+from app.ics.lines import Source
+from app.ics.parse import Cutter
 from app.ics.problems import Limits, Log, NotACalendar, Problem
 from app.ics.timezones import embedded_zones
 from app.ics.values import plain
@@ -22,6 +25,9 @@ from bridges.model import Occurrence
 
 Zones = tuple[tzinfo | None, tzinfo | None, Floating]
 """The source's zone, that of home, and what floating times mean."""
+
+PORTION = 500
+"""UIDs that are laid out at a time."""
 
 __all__ = ["Limits", "NotACalendar", "Problem", "Reading", "read_occurrences"]
 
@@ -46,7 +52,7 @@ class Reading:
 
 
 def read_occurrences(
-    data: bytes,
+    data: bytes | BinaryIO,
     start: date | None = None,
     end: date | None = None,
     *,
@@ -68,7 +74,7 @@ def read_occurrences(
     """
     bounds = Bounds.of(start, end, zone)
     opened = open_calendar(data, (source_zone, zone, floating), bounds, limits, lanes=lanes)
-    return opened.reading(opened.occurrences(bounds))
+    return opened.reading(opened.occurrences())
 
 
 @contextmanager
@@ -85,37 +91,68 @@ def _without_collector() -> Iterator[None]:
 
 @dataclass(slots=True)
 class Opened:
-    """A file whose events are understood, and not yet laid out in time."""
+    """A file whose zones are known, and whose events are asked for once, in one of three ways."""
 
-    cutter: Cutter
+    gathered: Gathered
     reader: Reader
+    bounds: Bounds
     days: tzinfo | None
-    families: dict[str, list[Entry]]
-    events: int
+    events: int = 0
+
+    def families(self) -> Iterator[list[Entry]]:
+        """The events of each UID, understood."""
+        for members in self.gathered.families():
+            entries = list(self.reader.entries(members))
+            self.events += len(entries)
+            if len(entries) == 1:
+                yield entries
+                continue
+            named: dict[str, list[Entry]] = defaultdict(list)
+            for entry in entries:
+                named[entry.uid].append(entry)
+            yield from named.values()
+
+    def portions(self) -> Iterator[list[Occurrence]]:
+        """All occurrences, so many UIDs at a time, each of them whole: what is held does not grow with the file."""
+        timelines = self.timelines(self.families())
+        while portion := self._portion(timelines):
+            yield [occurrence for timeline in portion for _, occurrence in timeline]
 
     @_without_collector()
-    def occurrences(self, bounds: Bounds) -> tuple[Occurrence, ...]:
-        """All occurrences within bounds, by start and UID. Asked once: an event is forgotten when it is laid out."""
-        limits, log = self.cutter.limits, self.cutter.log
-        expander = Expander(bounds, limits, self.days, self._note_once(), lanes=self.cutter.lanes)
+    def _portion(self, timelines: Iterator[list[Timeline]]) -> list[list[Timeline]]:
+        return list(islice(timelines, PORTION))
+
+    @_without_collector()
+    def occurrences(self) -> tuple[Occurrence, ...]:
+        """All occurrences at once, by start and UID."""
+        named = {timeline[0][1].id.uid: timeline for timeline in self.timelines(self.families()) if timeline}
         moments: dict[datetime, list[Occurrence]] = defaultdict(list)
-        left = limits.occurrences
-        for uid in sorted(self.families):
-            for moment, occurrence in expander.expand(self.families.pop(uid)):
-                left -= 1
-                if left < 0:
-                    cut = f"the file has more than {limits.occurrences:,} occurrences; the rest was left out"
-                    log.add(Problem(1, cut, lost=True))
-                    break
+        for uid in sorted(named):
+            for moment, occurrence in named.pop(uid):
                 moments[moment].append(occurrence)
-            if left < 0:
-                break
         return tuple(chain.from_iterable(moments.pop(moment) for moment in sorted(moments)))
+
+    def timelines(self, families: Iterable[list[Entry]]) -> Iterator[list[Timeline]]:
+        """Each of these families laid out in time, until there are too many occurrences."""
+        cutter = self.gathered.cutter
+        expander = Expander(self.bounds, cutter.limits, self.days, self._note_once(), lanes=cutter.lanes)
+        left = most = cutter.limits.occurrences
+        for family in families:
+            timeline = list(islice(expander.expand(family), left + 1))
+            if len(timeline) > left:
+                cutter.log.add(
+                    Problem(1, f"the file has more than {most:,} occurrences; the rest was left out", lost=True)
+                )
+                yield timeline[:left]
+                return
+            left -= len(timeline)
+            yield timeline
 
     def _note_once(self) -> Callable[..., None]:
         """Tells each problem of a series once, not for each of its members."""
         told: set[tuple[str, str]] = set()
-        source, log = self.cutter.source, self.cutter.log
+        cutter = self.gathered.cutter
+        source, log = cutter.source, cutter.log
 
         def note(entry: Entry, text: str, *, lost: bool = False) -> None:
             if (entry.uid, text[16:]) not in told:
@@ -125,7 +162,8 @@ class Opened:
         return note
 
     def reading(self, occurrences: tuple[Occurrence, ...]) -> Reading:
-        cutter, reader, log = self.cutter, self.reader, self.cutter.log
+        cutter, reader = self.gathered.cutter, self.reader
+        log = cutter.log
         name = cutter.calendar.value("NAME") or cutter.calendar.value("X-WR-CALNAME")
         return Reading(
             occurrences=occurrences,
@@ -140,32 +178,19 @@ class Opened:
 
 
 @_without_collector()
-def open_calendar(data: bytes, zones: Zones, bounds: Bounds, limits: Limits, *, lanes: bool = True) -> Opened:
-    """The events of a file, one after the other, so that no more than what is understood of them is ever held.
+def open_calendar(
+    data: bytes | BinaryIO, zones: Zones, bounds: Bounds, limits: Limits, *, lanes: bool = True, held: int = HELD
+) -> Opened:
+    """A file, read once for its zones and for which of its events belong together; `held` as of Gathered.
 
-    Zones and the like stand before the events nearly always. Where some come behind them, all is read once more.
+    NotACalendar as `read_occurrences`.
     """
-    cutter = Cutter(data, limits, Log(limits.problems), lanes=lanes)
-    events = cutter.events()
-    first = list(islice(events, 1))
-    settled = cutter.settled
-    opened = _opened(cutter, chain(first, events), zones, bounds)
-    if cutter.settled == settled:
-        return opened
-    cutter = Cutter(data, limits, Log(limits.problems), lanes=lanes)
-    return _opened(cutter, list(cutter.events()), zones, bounds)
-
-
-def _opened(cutter: Cutter, events: Iterable[Properties], zones: Zones, bounds: Bounds) -> Opened:
+    gathered = Gathered(Source(data, limits.bytes), limits, Log(limits.problems), lanes=lanes, held=held)
+    cutter = gathered.cutter
     embedded, locations = embedded_zones(cutter)
     ladder = Ladder(embedded, locations, _own_zone(cutter), *zones)
-    reader = Reader(cutter, ladder, bounds.around)
-    families: dict[str, list[Entry]] = defaultdict(list)
-    count = 0
-    for count, entry in enumerate(reader.entries(events), 1):  # noqa: B007 - counted for afterwards
-        families[entry.uid].append(entry)
     days = ladder.default or _only([one for one in embedded.values() if one.utcoffset(_SUMMER)])
-    return Opened(cutter, reader, days, families, count)
+    return Opened(gathered, Reader(cutter, ladder, bounds.around), bounds, days)
 
 
 _SUMMER = datetime(2024, 7, 1)  # noqa: DTZ001 - wall clock

@@ -15,6 +15,7 @@ import icalendar
 import recurring_ical_events  # type: ignore[import-untyped]
 
 from app.ics import Limits, read_occurrences
+from app.ics.events import Entry
 from app.ics.expand import Bounds
 from app.ics.floating import NOBODY_SAID
 from app.ics.read import Opened, open_calendar
@@ -141,11 +142,15 @@ def opened(data: bytes) -> Opened:
     return open_calendar(data, (None, None, NOBODY_SAID), Bounds.of(*WINDOW, None), WIDE)
 
 
+def understood(data: bytes) -> list[list[Entry]]:
+    return list(opened(data).families())
+
+
 def parsed(count: int) -> Row:
     """Bytes to events whose times and texts are understood."""
     data = singles(count)
-    mine, ours, slow, theirs = beside(lambda: opened(data), lambda: icalendar.Calendar.from_ical(data))
-    found = [one for family in ours.families.values() for one in family]
+    mine, ours, slow, theirs = beside(lambda: understood(data), lambda: icalendar.Calendar.from_ical(data))
+    found = [one for family in ours for one in family]
     assert sorted(
         (one.uid, one.start.instant, one.said.title, one.said.text, one.said.place) for one in found
     ) == sorted(
@@ -163,12 +168,10 @@ def expanded(count: int) -> Row:
     """Understood events to occurrences."""
     data = masters(count)
     theirs = icalendar.Calendar.from_ical(data)
-    held: list[Opened] = []
-    mine, ours, slow, judged = beside(
-        lambda: held[-1].occurrences(Bounds.of(*WINDOW, None)),
-        lambda: by_library(theirs),
-        lambda: held.append(opened(data)),
-    )
+    held = opened(data)
+    families = list(held.families())
+    mine, timelines, slow, judged = beside(lambda: list(held.timelines(families)), lambda: by_library(theirs))
+    ours = [occurrence for timeline in timelines for _, occurrence in timeline]
     agreed(ours, judged)
     return row(f"expand {count:,} masters (recurring-ical-events)", "occurrences", len(ours), mine, slow)
 
