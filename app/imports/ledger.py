@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, tzinfo
 from threading import RLock
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, case, delete, insert, null, select, update
 
 from app.imports.plan import Change, Create, Delete, Desired, Entry, Plan, State, Update
 from app.imports.undo import Line
@@ -40,7 +40,7 @@ class Ledger:
 
     @contextmanager
     def together(self) -> Iterator[Connection]:
-        """One transaction around all that is written within the block."""
+        """One transaction around all that is written within the block; it raises the calendar's revision."""
         with self._lock:
             if self._connection is not None:
                 yield self._connection
@@ -49,8 +49,28 @@ class Ledger:
                 self._connection = connection
                 try:
                     yield connection
+                    self._raise_revision(connection)
                 finally:
                     self._connection = None
+
+    @contextmanager
+    def beside(self) -> Iterator[Connection]:
+        """A transaction for what is no part of the ledger, in turn with those of the threads that share it."""
+        with self._lock, writing(self._engine) as connection:
+            yield connection
+
+    def revision(self) -> int:
+        """How often the ledger of this calendar was written to: the same number says that nothing has changed."""
+        table = tables.ledger_revision
+        with self._lock, self._engine.connect() as connection:
+            query = select(table.c.revision).where(table.c.calendar == str(self.calendar))
+            return connection.execute(query).scalar() or 0
+
+    def _raise_revision(self, connection: Connection) -> None:
+        table = tables.ledger_revision
+        one_more = update(table).where(table.c.calendar == str(self.calendar)).values(revision=table.c.revision + 1)
+        if not connection.execute(one_more).rowcount:
+            connection.execute(insert(table).values(calendar=str(self.calendar), revision=1))
 
     def entries(self) -> Mapping[OccurrenceId, Entry]:
         """Every entry of the calendar, whichever import wrote it, deleted ones included."""
@@ -86,17 +106,54 @@ class Ledger:
 
     def written(self, id: OccurrenceId, ref: RemoteRef) -> None:
         """The event stands in the LMS as meant, under this ref."""
-        self._change(id, state=State.PRESENT, ref=ref, before=None, error="", missing=0)
+        self._change(id, state=State.PRESENT, ref=ref, before=None, error="", missing=0, drift=None)
 
     def deleted(self, id: OccurrenceId) -> None:
         """The event is not in the LMS any more."""
-        self._change(id, state=State.DELETED, before=None, error="")
+        self._change(id, state=State.DELETED, before=None, error="", drift=None)
+
+    def drifted(self, id: OccurrenceId, theirs: Event | None) -> None:
+        """A person made `theirs` of it in the LMS, None: deleted it; a change that was pending is not made (any more).
+
+        What the file wants of it is kept beside, and a decision about the same drift stays.
+        """
+        with self.together():
+            row = self._entry_row(id)
+            if row is None:
+                return
+            state = State(row.state)
+            shown = event_to_json(theirs) if theirs else None
+            known = row.drift or {}
+            same = state.drifted and known.get("theirs") == shown
+            drift = {
+                "seen": known["seen"] if same else self._now.isoformat(),
+                "theirs": shown,
+                "ours": known["ours"] if state.drifted else _meant(row, state),
+                "accepted": bool(same and known["accepted"]),
+            }
+            if state.pending:
+                self._strike(id)
+            self._change(id, state=State.EDITED if theirs else State.DISMISSED, before=None, error="", drift=drift)
+
+    def mended(self, id: OccurrenceId) -> None:
+        """A person made it again what we wrote."""
+        self._change(id, state=State.PRESENT, error="", drift=None)
+
+    def accepted(self, id: OccurrenceId) -> None:
+        """It is well as a person has it; what the file wants by now counts as answered."""
+        with self.together():
+            row = self._entry_row(id)
+            if row is None or not State(row.state).drifted:
+                return
+            ours = _desired_from_json(row.drift["ours"]) if row.drift["ours"] else None
+            content = self._content(ours.event, ours.days) if ours else {}
+            self._change(id, **content, drift={**row.drift, "accepted": True})
 
     def unwritten(self, id: OccurrenceId, reason: str = "") -> None:
         """The create surely did not land."""
         with self.together():
             self._strike(id)
-            self._change(id, state=State.UNWRITTEN, ref=None, error=reason)
+            self._change(id, state=_unless_drifted(State.UNWRITTEN, State.DISMISSED), ref=None, error=reason)
 
     def refused(self, change: Change, reason: str) -> None:
         """The LMS would not have the change: the entry is again what it was."""
@@ -106,7 +163,8 @@ class Ledger:
         before = self._content(change.before.event, change.before.days) if isinstance(change, Update) else {}
         with self.together():
             self._strike(change.id)
-            self._change(change.id, **before, before=None, state=State.PRESENT, error=reason)
+            state = _unless_drifted(State.PRESENT, State.EDITED)
+            self._change(change.id, **before, before=None, state=state, error=reason)
 
     def observe(self, plan: Plan, run: int | None = None, owners: Mapping[OccurrenceId, str] | None = None) -> None:
         """Keep what a reading showed without a change: who answers for what stands, and what is missing how often.
@@ -121,6 +179,17 @@ class Ledger:
                 self._change(id, missing=entry.missing + 1)
             for id in plan.found:
                 self._change(id, missing=0)
+            for id in plan.forgotten:
+                self.deleted(id)
+            for each in plan.spared:
+                self._wished(each.entry.id, each.wanted)
+
+    def _wished(self, id: OccurrenceId, wanted: Desired | None) -> None:
+        """Keep what the file wants of an event that is left to a person: a decision for it writes that."""
+        row = self._entry_row(id)
+        ours = _desired_to_json(wanted) if wanted else None
+        if row is not None and row.drift and row.drift["ours"] != ours:
+            self._change(id, drift={**row.drift, "ours": ours})
 
     def _adopt(self, id: OccurrenceId, source: str, run: int | None) -> None:
         stands = self._entry_row(id)
@@ -233,6 +302,16 @@ def _shown(event: Event, zone: tzinfo | None) -> Event:
     if isinstance(event.when, AllDay):
         return event
     return replace(event, when=Timed(event.when.start.astimezone(zone), event.when.end.astimezone(zone)))
+
+
+def _unless_drifted(state: State, drifted: State) -> ColumnElement[str]:
+    """What an entry is again whose change was refused: a person's version is still known while it stands."""
+    return case((tables.entry.c.drift.is_not(null()), drifted.value), else_=state.value)
+
+
+def _meant(row: Row[Any], state: State) -> dict[str, Any] | None:
+    """What the file wants of an event, as far as the ledger knows; None where it was to be deleted."""
+    return None if state is State.PENDING_DELETE else {"event": row.event, "days": row.days}
 
 
 def _days(data: dict[str, str] | None) -> AllDay | None:

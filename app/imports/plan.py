@@ -30,6 +30,15 @@ class State(StrEnum):
     DELETED = "deleted"
     UNWRITTEN = "unwritten"
     """Meant once, and surely not in the LMS: its key is still unspent."""
+    EDITED = "edited"
+    """It stands, as a person made it in the LMS."""
+    DISMISSED = "dismissed"
+    """A person deleted it in the LMS: it is not written again unasked."""
+
+    @property
+    def drifted(self) -> bool:
+        """Whether a person has changed what we wrote, and it was left so."""
+        return self in {State.EDITED, State.DISMISSED}
 
     @property
     def pending(self) -> bool:
@@ -67,7 +76,7 @@ class Entry:
     @property
     def live(self) -> bool:
         """Whether it stands in the LMS, as far as we know."""
-        return self.ref is not None and self.state in {State.PRESENT, State.PENDING_UPDATE}
+        return self.ref is not None and self.state in {State.PRESENT, State.PENDING_UPDATE, State.EDITED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +114,25 @@ Change = Create | Update | Delete
 
 
 @dataclass(frozen=True, slots=True)
+class Spared:
+    """An event that is left as a person has it in the LMS. `wanted` is what the file says; None where it lacks it."""
+
+    entry: Entry
+    wanted: Desired | None
+
+    @property
+    def conflict(self) -> bool:
+        """Whether the file has changed as well, since it was written."""
+        return self.wanted != Desired(self.entry.event, self.entry.days)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The changes, in the order in which they are made: what is written by its start, then what is deleted.
 
     `adopted` are events that stand as wanted but were written by another import: this one answers for them now.
-    `absent` are those that the file lacks, but not often enough yet to be deleted; `found` are there again.
+    `absent` are those that the file lacks, but not often enough yet to be deleted; `found` are there again. `spared`
+    are left to the people who changed or deleted them in the LMS; `forgotten` were deleted there and are not wanted.
     """
 
     calendar: CalendarRef
@@ -120,6 +143,8 @@ class Plan:
     adopted: tuple[OccurrenceId, ...] = ()
     absent: tuple[OccurrenceId, ...] = ()
     found: tuple[OccurrenceId, ...] = ()
+    spared: tuple[Spared, ...] = ()
+    forgotten: tuple[OccurrenceId, ...] = ()
 
     @property
     def creates(self) -> tuple[Create, ...]:
@@ -140,15 +165,27 @@ class Plan:
         )
 
 
+BY_CONTENT = "content:"
+"""How the UIDs of our own making begin: those of events that no UID of a file names."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """What of the file could not be read: these UIDs, or nobody knows what (`all`). Their absence means nothing."""
+    """What of the file could not be read or written: events of these UIDs or titles, or nobody knows which (`all`).
+
+    Their absence means nothing. `nameless`: they may also be any of those that are named by their content.
+    """
 
     uids: frozenset[str] = frozenset()
     all: bool = False
+    titles: frozenset[str] = frozenset()
+    nameless: bool = False
 
-    def __contains__(self, uid: str) -> bool:
-        return self.all or uid in self.uids
+    def hides(self, entry: Entry) -> bool:
+        """Whether this entry may be among it."""
+        if self.all or entry.id.uid in self.uids or entry.event.title in self.titles:
+            return True
+        return self.nameless and entry.id.uid.startswith(BY_CONTENT)
 
 
 NOTHING_UNREAD = Unread()
@@ -165,23 +202,31 @@ def make_plan(
     now: datetime,
     unread: Unread = NOTHING_UNREAD,
     grace: int | None = 1,
+    overwrite: bool = False,
 ) -> Plan:
     """The difference between what the file wants and what stands in the ledger of this calendar.
 
     `desired` holds fitted events and is complete for `scope`, but for `unread`. `now` is aware. `grace` is the
     number of whole readings, this one included, that an event has to be missing in before it is deleted; None: never.
+    What people changed or deleted in the LMS is spared, unless it is to be overwritten.
     """
     writes: list[Create | Update] = []
+    spared: list[Spared] = []
     unchanged = 0
     adopted, found = [], []
     for id, wanted in desired.items():
         entry = ledger.get(id)
+        if entry is not None and entry.state.drifted and not overwrite:
+            spared.append(Spared(entry, wanted))
+            if entry.missing:
+                found.append(id)
+            continue
         if entry is None or not entry.live or entry.ref is None:
             writes.append(Create(id, wanted.event, wanted.days, generation_of(entry, rules)))
             continue
         if entry.missing:
             found.append(id)
-        if (written := Desired(entry.event, entry.days)) != wanted:
+        if (written := Desired(entry.event, entry.days)) != wanted or entry.state is State.EDITED:
             writes.append(Update(id, entry.ref, wanted.event, wanted.days, written, entry.generation))
         else:
             unchanged += 1
@@ -191,23 +236,27 @@ def make_plan(
         entry
         for id, entry in ledger.items()
         if id not in desired
-        and entry.live
+        and (entry.live or entry.state is State.DISMISSED)
         and entry.source == source
-        and id.uid not in unread
+        and not unread.hides(entry)
         and scope.overlaps(entry.event.when)
         and not is_over(entry.event, scope, now)
     ]
     due = [] if grace is None else [entry for entry in missing if entry.missing + 1 >= grace]
     waiting = [] if grace is None else [entry.id for entry in missing if entry.missing + 1 < grace]
+    kept = [entry for entry in due if entry.state is State.EDITED and not overwrite]
+    deleted = [entry for entry in due if entry.live and (overwrite or entry.state is not State.EDITED)]
     return Plan(
         calendar,
         source,
         scope,
-        in_order([*writes, *map(delete_of, due)], scope),
+        in_order([*writes, *map(delete_of, deleted)], scope),
         unchanged,
         tuple(sorted(adopted, key=str)),
         tuple(sorted(waiting, key=str)),
         tuple(sorted(found, key=str)),
+        tuple(sorted((*spared, *(Spared(entry, None) for entry in kept)), key=lambda each: str(each.entry.id))),
+        tuple(entry.id for entry in due if entry.state is State.DISMISSED),
     )
 
 

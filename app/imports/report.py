@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from app.imports.plan import Change, Create, Plan, Update
+from app.imports.plan import Change, Create, Desired, Plan, Spared, State, Update
 from app.store.values import event_to_json, when_to_json
 from bridges.model import OccurrenceId
 
 Progress = Callable[[int, int], None]
 """Called with (changes made, changes in all) before each portion of changes and at the end; from any thread, but
 never from two at a time."""
+
+
+LEFT_SO = "It was left so; 'calbridge drift list' shows it, and 'drift restore' writes it again."
 
 
 def silent(_done: int, _of: int) -> None:
@@ -30,6 +33,8 @@ class Deed(StrEnum):
     """Not even tried: the LMS cannot hold such an event."""
     RECREATE = "recreate"
     """Somebody deleted it in the LMS; the file wants it, so it was written anew."""
+    LEAVE = "leave"
+    """Somebody changed or deleted it in the LMS, and it was left so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,8 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Done, refused, left. `left` was not tried or its answer was lost; the next run takes it up.
+    """Done, refused, left, spared. `left` was not tried or its answer was lost; the next run takes it up. `spared` is
+    as people have it in the LMS.
 
     `stopped` says why there is something left, and `retry_after` when it is worth a try (seconds, None: unsaid).
     """
@@ -56,6 +62,7 @@ class Report:
     stopped: str = ""
     denied: bool = False
     retry_after: float | None = None
+    spared: tuple[Note, ...] = ()
 
     def count(self, *deeds: Deed) -> int:
         """How many events this was done to."""
@@ -78,12 +85,22 @@ class Report:
             f"{self.created} created, {self.updated} updated, {self.deleted} deleted, {self.unchanged} unchanged, "
             f"{len(self.refused)} refused, {len(self.left)} left"
         )
+        text += f", {len(self.spared)} as people made them" if self.spared else ""
         return f"{text}: {self.stopped}" if self.stopped else text
 
 
 def note(change: Change, reason: str = "") -> Note:
     """The change as a line of a report."""
     return Note(change.id, change.event.title, deed_of(change), reason)
+
+
+def spared_note(spared: Spared) -> Note:
+    """Why an event is left as a person has it in the LMS."""
+    wanted = spared.wanted or Desired(spared.entry.event)
+    deed = "deleted" if spared.entry.state is State.DISMISSED else "changed"
+    file = ", and the file has changed it too" if spared.wanted else ", and the file has it no more"
+    also = file if spared.conflict else ""
+    return Note(spared.entry.id, wanted.event.title, Deed.LEAVE, f"Somebody {deed} it in the LMS{also}. {LEFT_SO}")
 
 
 def deed_of(change: Change) -> Deed:
@@ -103,6 +120,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "delete": len(plan.deletes),
         "unchanged": plan.unchanged,
         "absent": len(plan.absent),
+        "spared": [note_to_json(spared_note(each)) for each in plan.spared],
         "changes": [_change_to_json(change) for change in plan.changes],
     }
 
@@ -117,6 +135,7 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "done": [note_to_json(each) for each in report.done],
         "refused": [note_to_json(each) for each in report.refused],
         "left": [note_to_json(each) for each in report.left],
+        "spared": [note_to_json(each) for each in report.spared],
         "stopped": report.stopped,
         "denied": report.denied,
         "retry_after": report.retry_after,

@@ -135,7 +135,7 @@ feed_body = Table(
     Column("etag", String(64), nullable=False, doc="hash of the body, unquoted"),
     Column("changed_at", Instant, nullable=False, doc="since when the body has these bytes: Last-Modified"),
     Column("basis", String(64), nullable=False, doc="hash of all that the body was built from"),
-    comment="the validators of each feed in each form; bodies are joined from pieces, so that readers cost no room",
+    comment="the last good body of each feed in each form",  # its facts: bytes are joined from the readings' pieces
 )
 
 calendar_piece = Table(
@@ -239,7 +239,7 @@ entry = Table(
         "state",
         String(20),
         nullable=False,
-        doc="pending-create, pending-update, pending-delete, present, deleted, unwritten",
+        doc="pending-create, pending-update, pending-delete, present, deleted, unwritten, edited, dismissed",
     ),
     Column("ref", String(500), doc="RemoteRef; null until the LMS has told"),
     Column("event", JSON, nullable=False, doc="the fitted event as last written, or as meant while pending"),
@@ -251,6 +251,11 @@ entry = Table(
     Column("changed_at", Instant, nullable=False),
     Column("error", Text, nullable=False),
     Column("run", Integer, doc="the run that left it so; null for what was written before there was a journal"),
+    Column(
+        "drift",
+        JSON(none_as_null=True),
+        doc="what a person made of it: seen, theirs (null: deleted), ours (null: the file dropped it), accepted",
+    ),
     UniqueConstraint("calendar", "uid", "slot"),
     Index(None, "calendar", "ref"),
     comment="the ledger: what we wrote, and what became of it",
@@ -274,6 +279,28 @@ lane = Table(
     Column("since", Instant, nullable=False, doc="since when it has lanes, or has waited for one"),
     Column("until", Instant, nullable=False),
     comment="the imports that share the writers of each LMS account right now",
+)
+
+import_source = Table(
+    "import_source",
+    metadata,
+    Column("calendar", String(500), primary_key=True),
+    Column("source", String(200), primary_key=True),
+    Column("drift", String(20), nullable=False, doc="what becomes of what people change: keep, overwrite, ask"),
+    comment="what was set for one import into one calendar, where it is not as usual",
+)
+
+drift_check = Table(
+    "drift_check",
+    metadata,
+    Column("calendar", String(500), primary_key=True),
+    Column("every_hours", Integer, doc="between two looks, 0: none; null: as usual"),
+    Column("next_check", Instant, nullable=False),
+    Column("checked_at", Instant, doc="when it was last compared whole; null until it was"),
+    Column("failures", Integer, nullable=False),
+    Column("problem", Text, nullable=False, doc="why the latest look told nothing, a sentence; empty if it did"),
+    Index(None, "next_check"),
+    comment="when each calendar that imports write into is compared with what was written",
 )
 
 lease = Table(
@@ -332,6 +359,8 @@ subscription = Table(
     Column("hash", String(64), nullable=False, doc="SHA-256 of the body last imported, hex; empty if none was"),
     Column("readings", Integer, nullable=False, doc="imports in a row of that body over that window"),
     Column("window_end", Instant, doc="of the last import"),
+    Column("terms", JSON(none_as_null=True), doc="its settings without a column, where they are not as usual"),
+    Column("headers", JSON(none_as_null=True), doc="the names of the headers that the vault has for it"),
     comment="calendars elsewhere that are pulled into calendars here",
 )
 

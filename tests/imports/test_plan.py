@@ -38,10 +38,23 @@ def entry(id: OccurrenceId, event: Event, **facts: object) -> Entry:
 
 
 def planned(
-    desired: dict[OccurrenceId, Event], ledger: Ledger, rules: SinkRules = REUSABLE, unread: Unread = NOTHING_UNREAD
+    desired: dict[OccurrenceId, Event],
+    ledger: Ledger,
+    rules: SinkRules = REUSABLE,
+    unread: Unread = NOTHING_UNREAD,
+    overwrite: bool = False,
 ) -> Plan:
-    wanted = {id: Desired(event) for id, event in desired.items()}
-    return make_plan(wanted, ledger, calendar=HERE, source="upload", scope=SCOPE, rules=rules, now=NOW, unread=unread)
+    return make_plan(
+        {id: Desired(event) for id, event in desired.items()},
+        ledger,
+        calendar=HERE,
+        source="upload",
+        scope=SCOPE,
+        rules=rules,
+        now=NOW,
+        unread=unread,
+        overwrite=overwrite,
+    )
 
 
 def ledger_of(*entries: Entry) -> Ledger:
@@ -205,7 +218,18 @@ def test_a_plan_carried_out_leaves_nothing_to_plan(
 ) -> None:
     after = carried_out(planned(desired, ledger, rules), ledger)
     again = planned(desired, after, rules)
-    assert (again.changes, again.adopted, again.unchanged) == ((), (), len(desired))
+    assert (again.changes, again.adopted) == ((), ())
+    assert again.unchanged + sum(each.wanted is not None for each in again.spared) == len(desired)
+
+
+@given(wanted_events, ledgers, all_rules)
+def test_what_people_changed_or_deleted_is_in_no_plan_unless_it_is_to_be_overwritten(
+    desired: dict[OccurrenceId, Event], ledger: Ledger, rules: SinkRules
+) -> None:
+    theirs = {id for id, entry in ledger.items() if entry.state.drifted}
+    assert not theirs & {change.id for change in planned(desired, ledger, rules).changes}
+    forced = {change.id for change in planned(desired, ledger, rules, overwrite=True).changes}
+    assert theirs & desired.keys() <= forced
 
 
 @given(wanted_events, ledgers, all_rules, st.frozensets(st.sampled_from("abc")))

@@ -77,3 +77,33 @@ def upgrade() -> None:
         ),
         comment="the events of a reading as feeds send them, for all feeds that show them unchanged",
     )
+    with op.batch_alter_table("entry") as batch:
+        batch.add_column(sa.Column("drift", sa.JSON(none_as_null=True)))
+    op.create_table(
+        "import_source",
+        sa.Column("calendar", sa.String(500), nullable=False),
+        sa.Column("source", sa.String(200), nullable=False),
+        sa.Column("drift", sa.String(20), nullable=False),
+        sa.PrimaryKeyConstraint("calendar", "source", name="pk_import_source"),
+        comment="what was set for one import into one calendar, where it is not as usual",
+    )
+    op.create_table(
+        "drift_check",
+        sa.Column("calendar", sa.String(500), nullable=False),
+        sa.Column("every_hours", sa.Integer()),
+        sa.Column("next_check", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("checked_at", sa.DateTime(timezone=True)),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("calendar", name="pk_drift_check"),
+        comment="when each calendar that imports write into is compared with what was written",
+    )
+    op.create_index("ix_drift_check_next_check", "drift_check", ["next_check"])
+    # what was written before there were checks is looked at soon
+    op.execute(
+        "INSERT INTO drift_check (calendar, next_check, failures, problem) "
+        "SELECT DISTINCT calendar, CURRENT_TIMESTAMP, 0, '' FROM entry"
+    )
+    with op.batch_alter_table("subscription") as batch:
+        batch.add_column(sa.Column("terms", sa.JSON(none_as_null=True)))
+        batch.add_column(sa.Column("headers", sa.JSON(none_as_null=True)))
