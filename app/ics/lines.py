@@ -22,7 +22,7 @@ _CHARSETS = re.compile(
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _SOMETHING = re.compile(rb"[^ \t\r\n\0\xef\xbb\xbf]")
 _WHOLE = re.compile(rb"\xff\xfe|\xfe\xff|B\0|\0B|(?:\xef\xbb\xbf)?\0*+[ \t]")  # UTF-16, or blanks before it all
-_EVENT = b"\nBEGIN:VEVENT"
+_EVENT, _LONG = re.compile(rb"\nBEGIN:VEVENT"), 13
 _PIECE = 1 << 17
 _MAGIC = {
     b"PK\x03\x04": "a zip archive: unpack it and send the .ics file that is in it",
@@ -58,12 +58,17 @@ class Source:
 
     def texts(self) -> Iterator[Text]:
         """The texts in their order; one ends where an event begins, or the file ends."""
-        for raw, begin, end in self._cuts():
-            yield Text(self._unfolded(raw), begin, end)
+        for raw, cuts in self._pieces():
+            texts = self._unfolded(raw).split("\nBEGIN:VEVENT")
+            if len(texts) == len(cuts) - 1:
+                texts[1:] = ["BEGIN:VEVENT" + text for text in texts[1:]]
+                yield from map(Text, texts, cuts, cuts[1:])
+            else:  # folds or odd line ends have hidden some of them from the bytes
+                yield Text("\nBEGIN:VEVENT".join(texts), cuts[0], cuts[-1])
 
     def text(self, begin: int, end: int) -> str:
         """A text that `texts` told of, once more."""
-        return self._unfolded(self._bytes(begin, end))
+        return self._unfolded(self._bytes(begin, end).rstrip(b"\r\n"))
 
     def _bytes(self, begin: int, end: int) -> bytes:
         self._file.seek(begin)
@@ -74,30 +79,34 @@ class Source:
         text = folded.replace("\n ", "").replace("\n\t", "")
         return "\n".join(map(_rescued, text.split("\n"))) if strange else text
 
+    def _folded(self, raw: bytes) -> tuple[str, bool]:
+        return (_undented(decode(raw)), True) if self._whole else _decoded(raw)
+
     @cached_property
     def _whole(self) -> bool:
         """Whether the file can only be decoded as one: it is in UTF-16, or blanks stand before all its lines."""
         return _WHOLE.match(self._head) is not None
 
-    def _folded(self, raw: bytes) -> tuple[str, bool]:
-        return (_undented(decode(raw)), True) if self._whole else _decoded(raw)
-
-    def _cuts(self) -> Iterator[tuple[bytes, int, int]]:
-        """The bytes of each text, without the line end behind it, and where they begin and end."""
-        begin = 3 if self._head[:3] == b"\xef\xbb\xbf" and not self._whole else 0
+    def _pieces(self) -> Iterator[tuple[bytes, list[int]]]:
+        """Bytes that end where an event begins, without the line end before it, and at which bytes texts begin."""
+        if self._whole:
+            yield self._bytes(0, self.size), [0, self.size]
+            return
+        begin = 3 if self._head[:3] == b"\xef\xbb\xbf" else 0
         rest = b""
-        while (read := begin + len(rest)) < self.size and not self._whole:
-            searched, at = max(0, len(rest) - len(_EVENT)), 0
-            piece = rest + self._bytes(read, read + max(_PIECE, len(rest)))  # or the time grows with the square
-            while (cut := piece.find(_EVENT, searched)) >= 0:
-                yield piece[at:cut].rstrip(b"\r"), begin + at, begin + cut
-                searched = at = cut + 1
-            rest, begin = piece[at:], begin + at
-        yield (self._bytes(0, self.size) if self._whole else rest), begin, self.size
+        while (read := begin + len(rest)) < self.size:
+            piece = rest + self._bytes(read, read + max(_PIECE, len(rest)))  # or the time would grow with its square
+            seen = max(0, len(rest) - _LONG)
+            at = [0, *(match.start() + 1 for match in _EVENT.finditer(piece, seen))]
+            if at[-1]:
+                yield piece[: at[-1] - 1].rstrip(b"\r"), [begin + each for each in at]
+                begin += at[-1]
+            rest = piece[at[-1] :]
+        yield rest, [begin, self.size]
 
     @cached_property
     def _starts(self) -> array[int]:
-        raw = chain.from_iterable(self._folded(cut)[0].split("\n") for cut, _, _ in self._cuts())
+        raw = chain.from_iterable(self._folded(raw)[0].split("\n") for raw, _ in self._pieces())
         return array("I", (number for number, line in enumerate(raw, 1) if number == 1 or line[:1] not in (" ", "\t")))
 
     def number(self, index: int) -> int:

@@ -140,8 +140,8 @@ def header(cover: Cover) -> bytes:
     return ("\r\n".join(lines) + zone).encode()
 
 
-def piece(item: Published, clock: Clock) -> bytes:
-    """One VEVENT. ValueError for a floating time: no feed ever shows one."""
+def piece(item: Published, clock: Clock, more: str = "") -> bytes:
+    """One VEVENT; `more` are ready lines for its end. ValueError for a floating time: no feed ever shows one."""
     event = item.event
     optional = (
         (fold(f"DESCRIPTION:{text}\r\n") if event.text and (text := escaped(event.text)) else "")
@@ -150,11 +150,11 @@ def piece(item: Published, clock: Clock) -> bytes:
         + (fold(f"URL:{link}\r\n") if event.url and (link := clean_url(event.url)) else "")
     )
     if item.alarm is not None:
-        optional += _alarm(event, item.alarm)
+        more += _alarm(event, item.alarm)
     return (
         f"BEGIN:VEVENT\r\n{fold(f'UID:{escaped(item.uid)}')}\r\nDTSTAMP:{_utc(item.stamp)}\r\n"
         f"LAST-MODIFIED:{_utc(item.modified)}\r\nSEQUENCE:{item.sequence}\r\n{_when(event.when, clock, item.free)}"
-        f"{fold(f'SUMMARY:{escaped(event.title)}')}\r\n{_STATUS[event.status]}{optional}END:VEVENT\r\n"
+        f"{fold(f'SUMMARY:{escaped(event.title)}')}\r\n{_STATUS[event.status]}{optional}{more}END:VEVENT\r\n"
     ).encode()
 
 
