@@ -18,7 +18,7 @@ import structlog
 SHOWN = 6
 """Letters of a token that may be seen: enough to tell two apart, and no help to a guesser."""
 
-_TOKEN = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
+_TOKEN = re.compile(r"(?<![A-Za-z0-9_-])(?:cb_)?[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{4,}")
 _ADDRESS = re.compile(r"(?i)\b(?:https?|webcals?)://[^\s\"'<>\\)\]]+")
 _SHORTEST_SECRET = 6

@@ -33,6 +33,7 @@ def written() -> Iterator[io.StringIO]:
     ("text", "shown"),
     [
         (f"GET /feeds/{TOKEN}/biology.ics", f"GET /feeds/{TOKEN[:6]}…/biology.ics"),
+        (f"token=cb_{TOKEN}&x=1", f"token=cb_{TOKEN[:3]}…&x=1"),
         (f"Authorization: Bearer {TOKEN}", "Authorization: Bearer •••"),
         ("Authorization: Basic dXNlcjpwYXNz", "Authorization: Basic •••"),
         ("fetching https://cal.example.edu/private/abc.ics?key=1 now", "fetching https://cal.example.edu/… now"),

@@ -102,6 +102,32 @@ api_token = Table(
     Column("name", String(100), nullable=False, unique=True),
     Column("hash", String(64), nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
+    Column("scope", String(20), nullable=False, server_default="admin", doc="read, import or admin"),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("hash", String(200), nullable=False, doc="of the password, Argon2id"),
+    Column("changed_at", Instant, nullable=False, doc="when the password was set: older sessions are over"),
+    Column("failures", Integer, nullable=False, doc="wrong passwords in a row"),
+    Column("rests_until", Instant, doc="until when no password is taken"),
+    comment="administrators who sign in here with a password",
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("who", String(200), nullable=False),
+    Column("what", String(200), nullable=False, doc="the deed, as the rule of its address or the command"),
+    Column("subject", String(500), nullable=False, doc="what it was done to, without secrets"),
+    Column("status", Integer, nullable=False, doc="what came of it, as an HTTP status"),
+    Column("request", String(64), nullable=False, doc="the request's id in the logs"),
+    Index(None, "at"),
+    comment="who did what; rows are only ever added, and removed by age",
 )
 
 calendar_reading = Table(

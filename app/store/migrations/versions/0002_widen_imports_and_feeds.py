@@ -107,3 +107,28 @@ def upgrade() -> None:
     with op.batch_alter_table("subscription") as batch:
         batch.add_column(sa.Column("terms", sa.JSON(none_as_null=True)))
         batch.add_column(sa.Column("headers", sa.JSON(none_as_null=True)))
+    with op.batch_alter_table("api_token") as batch:
+        batch.add_column(sa.Column("scope", sa.String(20), nullable=False, server_default="admin"))
+    op.create_table(
+        "account",
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("hash", sa.String(200), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("rests_until", sa.DateTime(timezone=True)),
+        sa.PrimaryKeyConstraint("name", name="pk_account"),
+        comment="administrators who sign in here with a password",
+    )
+    op.create_table(
+        "audit",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("who", sa.String(200), nullable=False),
+        sa.Column("what", sa.String(200), nullable=False),
+        sa.Column("subject", sa.String(500), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("request", sa.String(64), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_audit"),
+        comment="who did what; rows are only ever added, and removed by age",
+    )
+    op.create_index("ix_audit_at", "audit", ["at"])
