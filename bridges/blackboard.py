@@ -30,7 +30,7 @@ import hashlib
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -353,6 +353,24 @@ class BlackboardBridge:
                 if each is not None and window.overlaps(each.event.when):
                     found[each.ref] = each
         return sorted(found.values(), key=lambda each: (window.span(each.event.when)[0], each.ref))
+
+    def read_cost(self, window: Window) -> int:
+        """One call per 16 weeks; a crowded calendar has more pages."""
+        return sum(1 for _ in self._spans(window))
+
+    def look_up(self, calendar: CalendarRef, refs: Sequence[RemoteRef]) -> dict[RemoteRef, Found]:
+        """One call for each."""
+        http, found = self._http_of(self._person(calendar)), {}
+        for ref in refs:
+            try:
+                item = http.get(_item_path(ref))
+            except Gone:
+                continue
+            each = self._found(item) if isinstance(item, dict) else None
+            if each is None:
+                raise Transient(f"{self._http.host} sent no calendar item.", raw=repr(item)[:1000])
+            found[ref] = each
+        return found
 
     def check_target(self, calendar: CalendarRef) -> None:
         self._person(calendar)

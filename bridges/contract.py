@@ -6,7 +6,7 @@ Every method may raise the errors of bridges.errors and no others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,6 +32,14 @@ class Source(Protocol):
 
         Order is by start, then ref; no ref twice. A partial reading is never returned: silence means absence.
         """
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A Source that knows what a reading costs; of any other it is one call."""
+
+    def read_cost(self, window: Window) -> int:
+        """The calls that a reading of one calendar over that window takes at least. Pure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,14 @@ class BatchSink(Sink, Protocol):
         An error is returned, never raised, so that no outcome hides another. A Transient means that the order may
         have landed; NotSent, Rejected and Denied mean that it surely did not. The bridge cuts the orders into calls.
         """
+
+
+@runtime_checkable
+class Lookup(Source, Protocol):
+    """A Source that finds an event by its ref, wherever in time it lies and whether or not people are shown it."""
+
+    def look_up(self, calendar: CalendarRef, refs: Sequence[RemoteRef]) -> Mapping[RemoteRef, Found]:
+        """Those of these events that are there. What is missing from the answer surely is not there (any more)."""
 
 
 @runtime_checkable

@@ -324,6 +324,12 @@ class ItslearningBridge:
         ]
         return sorted(found, key=lambda each: (window.span(each.event.when)[0], each.ref))
 
+    def look_up(self, calendar: CalendarRef, refs: Sequence[RemoteRef]) -> dict[RemoteRef, Found]:
+        """`read_batch` to a call."""
+        kind = "Course" if calendar.kind is Kind.COURSE else "Personal"
+        living = self._living([str(ref) for ref in refs])
+        return {RemoteRef(key): Found(RemoteRef(key), _read_event(each), kind=kind) for key, each in living.items()}
+
     # Sink
 
     def check_target(self, calendar: CalendarRef) -> None:

@@ -169,6 +169,14 @@ class LocalBridge:
         inside = [each for each in found if window.overlaps(each.event.when)]
         return sorted(inside, key=lambda each: (window.span(each.event.when)[0], each.ref))
 
+    def look_up(self, calendar: CalendarRef, refs: Sequence[RemoteRef]) -> dict[RemoteRef, Found]:
+        """Those of these events that stand in the calendar. Gone for a calendar that is not here."""
+        with self._transaction() as connection:
+            _require(connection, calendar)
+            rows = [connection.execute(select(local_event).where(*_at(calendar, ref))).first() for ref in refs]
+        found = [_to_found(row) for row in rows if row is not None]
+        return {each.ref: each for each in found}
+
     # Sink
 
     def check_target(self, calendar: CalendarRef) -> None:

@@ -29,7 +29,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bridges.contract import Sink, Source
+from bridges.contract import Lookup, Sink, Source
 from bridges.errors import Denied, Gone, KeyTaken, Rejected, Transient
 from bridges.model import AllDay, CalendarRef, Event, Found, RemoteRef, Status, SyncKey, Timed, Window
 
@@ -328,6 +328,20 @@ class SinkContract(SourceContract):
     def test_find_finds_nothing_where_nothing_landed(self, bridge: Bridge, calendar: CalendarRef) -> None:
         bridge.create(calendar, key("b"), bridge.fit(at(0, title="Another")))
         assert list(bridge.find(calendar, key("a"), bridge.fit(SPECIMEN))) == []
+
+    def test_an_event_is_found_by_its_ref_wherever_it_lies(self, bridge: Bridge, calendar: CalendarRef) -> None:
+        if not isinstance(bridge, Lookup):
+            assert not hasattr(bridge, "look_up")
+            return
+        near, far = bridge.fit(SPECIMEN), bridge.fit(at(24 * 900))
+        refs = [bridge.create(calendar, key(name), event) for name, event in (("a", near), ("b", far))]
+        gone = bridge.create(calendar, key("c"), near)
+        bridge.delete(calendar, gone)
+        found = bridge.look_up(calendar, [*refs, gone])
+        assert {ref: (each.ref, each.event) for ref, each in found.items()} == {
+            refs[0]: (refs[0], near),
+            refs[1]: (refs[1], far),
+        }
 
     def test_find_after_a_delete_finds_nothing(self, bridge: Bridge, calendar: CalendarRef) -> None:
         event = bridge.fit(SPECIMEN)
