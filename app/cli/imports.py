@@ -32,6 +32,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whether earlier events of this import that the file lacks go, or stay.",
 )
+@click.option(
+    "--match",
+    type=click.Choice(["uid", "content"]),
+    default="uid",
+    show_default=True,
+    help="How events of earlier files are known again; 'content' where the file's UIDs are new each time.",
+)
 @click.option("--include", multiple=True, metavar="PATTERN", help="Only these, as 'title:Lecture*'.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="None of these; 'place:' and 'category:' too.")
 @click.option("--rename", "renames", multiple=True, metavar="PATTERN=TITLE", help="New titles; {} is the old one.")
@@ -47,6 +54,7 @@ def import_file(
     until: str | None,
     source: str,
     mode: str,
+    match: str,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
     renames: tuple[str, ...],
@@ -64,7 +72,7 @@ def import_file(
     from app.config import zone_of
     from app.ics.floating import Floating
     from app.imports.rules import Rules, rename
-    from app.imports.run import Mode
+    from app.imports.run import Match, Mode
     from app.imports.window import window_of
 
     with told():
@@ -81,6 +89,7 @@ def import_file(
             approved=approve,
             zone=zone_of(zone) if zone else None,
             floating=Floating(floating),
+            match=Match(match),
             progress=None if as_json else _Bar(),
         )
     _tell(outcome, as_json)

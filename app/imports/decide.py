@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from app.ics import Reading
+from app.imports.content import identified
 from app.imports.desire import Wishes
 from app.imports.guard import Guard, ReadingFacts, surprises
 from app.imports.ledger import Ledger
-from app.imports.plan import Plan, make_plan
+from app.imports.plan import NOTHING_UNREAD, Desired, Plan, make_plan
 from app.imports.report import Note
 from app.imports.runs import Kind
 from app.imports.subscription import Import, Mode
@@ -78,15 +79,25 @@ class Importing:
 
     def decide(self, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision:
         job, entries = self.job, ledger.entries()
-        plan = make_plan(
+        unread = self.wishes.unread(self.reading.unread, self.reading.unread_all, job.match)
+        wanted = identified(
             self.wishes.wanted,
+            entries,
+            source=job.source,
+            scope=job.window,
+            now=now,
+            match=job.match,
+            loosely=job.mode is Mode.REPLACE and unread == NOTHING_UNREAD,
+        )
+        plan = make_plan(
+            wanted,
             entries,
             calendar=job.calendar,
             source=job.source,
             scope=job.window,
             rules=rules,
             now=now,
-            unread=self.wishes.unread(self.reading.unread, self.reading.unread_all),
+            unread=unread,
             grace=None if job.mode is Mode.ADD else job.grace,
         )
         if self.planned is not None:
@@ -94,12 +105,13 @@ class Importing:
         elif job.approved and not job.dry_run:
             objections = []
         else:
-            objections = self.guard.objections(plan, entries, self._facts())
+            objections = self.guard.objections(plan, entries, self._facts(wanted))
         return Decision(plan, tuple(objections), self.wishes.unfit)
 
-    def _facts(self) -> ReadingFacts:
+    def _facts(self, wanted: Mapping[OccurrenceId, Desired]) -> ReadingFacts:
         uids = frozenset(occurrence.id.uid for occurrence in self.reading.occurrences)
-        return ReadingFacts(self.reading.events, uids, self.previous(self.job))
+        known = frozenset(id.uid for id in wanted)
+        return ReadingFacts(self.reading.events, uids | known, self.previous(self.job), wanted.keys())
 
 
 @dataclass(frozen=True, slots=True)

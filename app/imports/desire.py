@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.imports.plan import Desired, Unread
 from app.imports.report import Deed, Note
+from app.imports.subscription import Match
 from bridges.contract import Sink
 from bridges.errors import Rejected
 from bridges.model import AllDay, Occurrence, OccurrenceId, Status, Timed
@@ -19,9 +20,16 @@ class Wishes:
     wanted: Mapping[OccurrenceId, Desired]
     unfit: tuple[Note, ...] = ()
 
-    def unread(self, uids: frozenset[str], all: bool) -> Unread:
-        """What the reader missed, and the UIDs of what does not fit: what stands of those is not to be deleted."""
-        return Unread(uids | {note.id.uid for note in self.unfit}, all)
+    def unread(self, uids: frozenset[str], all: bool, match: Match = Match.UID) -> Unread:
+        """What the reader missed, and what does not fit: what stands of those is not to be deleted.
+
+        Where UIDs mean nothing, what the reader missed may be any event, and what does not fit is known by its title.
+        """
+        unfit = {note.id.uid for note in self.unfit}
+        if match is Match.UID:
+            return Unread(uids | unfit, all, nameless=bool(uids | unfit))
+        titles = frozenset(note.title for note in self.unfit)
+        return Unread(frozenset(unfit), all or bool(uids), titles, nameless=bool(uids))
 
 
 def wishes(occurrences: Iterable[Occurrence], sink: Sink) -> Wishes:

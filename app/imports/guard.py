@@ -1,28 +1,31 @@
 """What makes a plan too reckless to run unasked. Pure.
 
-The danger is in what would be deleted: a plan that deletes nothing is never held.
+The danger is in what would be deleted, and in what would be written a second time under another UID.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.imports.plan import Entry, Plan
-from bridges.model import OccurrenceId
+from bridges.model import Event, OccurrenceId
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingFacts:
     """What the guard asks about a file: how many events it holds, their UIDs, and how many it held last time.
 
-    `previous` is None where no import of this source into this calendar was finished yet.
+    `previous` is None where no import of this source into this calendar was finished yet. `wanted` are the
+    identities of what it wants.
     """
 
     events: int
     uids: frozenset[str]
-    previous: int | None = None
+    previous: int | None
+    wanted: Collection[OccurrenceId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +37,13 @@ class Guard:
 
     def objections(self, plan: Plan, ledger: Mapping[OccurrenceId, Entry], facts: ReadingFacts) -> list[str]:
         """Every reason to hold the plan, as sentences for people; none means that it may run."""
+        earlier = [entry for entry in ledger.values() if entry.live and entry.source == plan.source]
+        if renamed := _renamed(plan, earlier, facts):
+            return [renamed]
         if not plan.deletes:
             return []
         if not facts.events:
             return [f"The file holds no event at all, and {_events(len(plan.deletes))} would be deleted."]
-        earlier = [entry for entry in ledger.values() if entry.live and entry.source == plan.source]
         found = (self._too_many(plan, earlier), self._too_small(plan, facts), _another_file(plan, earlier, facts))
         return [objection for objection in found if objection]
 
@@ -72,6 +77,27 @@ def surprises(plan: Plan, approved: Mapping[str, Any]) -> list[str]:
         f"The calendar has changed since this was planned: it would now delete {_events(len(new))} more, "
         f"among them '{new[0].event.title}'. Look at the new plan and say yes again."
     ]
+
+
+def _renamed(plan: Plan, earlier: list[Entry], facts: ReadingFacts) -> str:
+    """Most of the file's events are new by their UIDs, and most of these stand here already by their contents."""
+    known = {entry.id.uid for entry in earlier}
+    new = [change.event for change in plan.creates if change.id.uid not in known]
+    if not earlier or len(new) * 2 <= len(facts.wanted):
+        return ""
+    standing = Counter(_look(entry.event) for entry in earlier if entry.id not in facts.wanted)
+    twins = (Counter(map(_look, new)) & standing).total()
+    if twins * 2 <= len(new):
+        return ""
+    return (
+        f"Of the file's {_events(len(facts.wanted))}, {len(new)} have a UID that was not there before, and {twins} of "
+        f"these stand here already, with the same title, time and place. It seems that '{plan.source}' gets new UIDs "
+        "at each export: import it with match=content ('--match content'), and events are known by what they are."
+    )
+
+
+def _look(event: Event) -> tuple[object, ...]:
+    return event.title, event.when, event.place
 
 
 def _another_file(plan: Plan, earlier: list[Entry], facts: ReadingFacts) -> str:

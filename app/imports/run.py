@@ -22,14 +22,14 @@ from app.imports.outcome import Outcome
 from app.imports.report import Progress, Report, plan_to_json, report_to_json, silent
 from app.imports.rules import NO_RULES, Rules
 from app.imports.runs import Ending, NoRun, NotWaiting, Run, Runs
-from app.imports.subscription import Import, Mode
+from app.imports.subscription import Import, Match, Mode
 from app.imports.writer import Writer
 from app.store.leases import lease
 from bridges.contract import Sink
 from bridges.errors import Denied, Transient
 from bridges.model import CalendarRef, Window
 
-__all__ = ["Imports", "Mode", "NoRun", "NotWaiting", "Outcome", "Run"]
+__all__ = ["Imports", "Match", "Mode", "NoRun", "NotWaiting", "Outcome", "Run"]
 
 HOLD_FOR = timedelta(hours=24)
 
@@ -95,6 +95,7 @@ class Imports:
         approved: bool = False,
         zone: ZoneInfo | None = None,
         floating: Floating = NOBODY_SAID,
+        match: Match = Match.UID,
         progress: Progress | None = None,
     ) -> Outcome:
         """Write the difference between the file and what we wrote before; a dry run only tells it.
@@ -103,7 +104,7 @@ class Imports:
         Busy while another import writes into it. All else is in the Outcome. The arguments are those of Import.
         """
         home = Window(window.start.astimezone(self._zone), window.end.astimezone(self._zone))
-        job = Import(data, calendar, home, source, mode, grace, rules, dry_run, approved, zone, floating)
+        job = Import(data, calendar, home, source, mode, grace, rules, dry_run, approved, zone, floating, match)
         case = self._import(job)
         return self._dry(case) if dry_run else self._wet(case, progress)
 

@@ -20,6 +20,14 @@ class Mode(StrEnum):
     """They stay: nothing is ever deleted."""
 
 
+class Match(StrEnum):
+    """How an import knows an event again that an earlier file of its name had."""
+
+    UID = "uid"
+    CONTENT = "content"
+    """By title, time and place, for files whose UIDs are new each time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Import:
     """What is written where. `source` tells apart the several files that may go into one calendar: each answers for
@@ -28,7 +36,7 @@ class Import:
     `grace` is the number of whole readings in a row that have to lack an event before it is deleted. A `dry_run`
     decides and touches nothing; `approved` is a person's yes to a plan that the guard would hold. `zone` is what the
     file's maker means by zones that nobody knows; None: such zones are not guessed at. `floating` is what times
-    without a zone mean.
+    without a zone mean. `match` says whether its UIDs can be trusted.
     """
 
     data: bytes
@@ -42,6 +50,7 @@ class Import:
     approved: bool = False
     zone: ZoneInfo | None = None
     floating: Floating = NOBODY_SAID
+    match: Match = Match.UID
 
     def __post_init__(self) -> None:
         if self.grace < 1:

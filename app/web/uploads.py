@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from flask import Request
@@ -11,13 +13,15 @@ from flask import Request
 from app.config import zone_of
 from app.ics.floating import NOBODY_SAID, Floating
 from app.imports.rules import NO_RULES, Rules, rename
-from app.imports.run import Mode, Outcome
+from app.imports.run import Match, Mode, Outcome
 from app.imports.window import window_of
 from app.parts import Parts
 from bridges.model import CalendarRef, Window
 
+Word = TypeVar("Word", bound=StrEnum)
+
 TRUE = {"1", "true", "yes", "on"}
-FIELDS = {"calendar", "from", "to", "name", "source", "mode", "zone", "dry_run", "approve", "token"}
+FIELDS = {"calendar", "from", "to", "name", "source", "mode", "match", "zone", "dry_run", "approve", "token"}
 FIELDS |= {"include", "exclude", "rename", "floating"}
 CALENDAR_TYPES = {"text/calendar", "application/octet-stream", "application/ics"}
 
@@ -40,13 +44,14 @@ class Upload:
     approved: bool = False
     zone: ZoneInfo | None = None
     floating: Floating = NOBODY_SAID
+    match: Match = Match.UID
 
 
 def from_request(request: Request, parts: Parts) -> Upload:
     """The upload that this request carries: multipart with a `file`, or a text/calendar body with query parameters.
 
-    BadUpload where a field is missing or wrong. Fields: calendar, from, to, name (or source), mode, zone, floating,
-    dry_run, approve, token; and include, exclude and rename, each as often as is liked.
+    BadUpload where a field is missing or wrong. Fields: calendar, from, to, name (or source), mode, match, zone,
+    floating, dry_run, approve, token; and include, exclude and rename, each as often as is liked.
     """
     fields = request.values
     try:
@@ -63,7 +68,7 @@ def from_request(request: Request, parts: Parts) -> Upload:
                 parts.config.imports.ahead_days,
             ),
             source=source,
-            mode=_mode(fields.get("mode", "")),
+            mode=_one_of(Mode, "mode", fields) or Mode.REPLACE,
             rules=Rules(
                 tuple(fields.getlist("include")),
                 tuple(fields.getlist("exclude")),
@@ -72,6 +77,7 @@ def from_request(request: Request, parts: Parts) -> Upload:
             dry_run=flag(fields, "dry_run"),
             approved=flag(fields, "approve"),
             zone=zone_of(fields["zone"]) if fields.get("zone") else None,
+            match=_one_of(Match, "match", fields) or Match.UID,
             floating=Floating(fields.get("floating", "").strip()),
         )
     except ValueError as error:
@@ -114,6 +120,7 @@ def run(upload: Upload, parts: Parts) -> Outcome:
         approved=upload.approved,
         zone=upload.zone,
         floating=upload.floating,
+        match=upload.match,
     )
 
 
@@ -138,8 +145,9 @@ def _source(text: str) -> str:
     return name
 
 
-def _mode(text: str) -> Mode:
-    name = text.strip().lower() or Mode.REPLACE
-    if name not in set(Mode):
-        raise BadUpload(f"'mode' is one of {', '.join(Mode)}, not '{name}'")
-    return Mode(name)
+def _one_of(words: type[Word], field: str, fields: Mapping[str, str]) -> Word | None:
+    """The word of this field; None where it is empty."""
+    name = fields.get(field, "").strip().lower()
+    if name and name not in set(words):
+        raise BadUpload(f"'{field}' is one of {', '.join(words)}, not '{name}'")
+    return words(name) if name else None

@@ -23,16 +23,21 @@ def objections(
     ledger |= {single(f"other {n}"): standing(single(f"other {n}"), "other") for n in range(others)}
     desired = {single(uid): _desired(uid) for uid in wanted}
     plan = make_plan(desired, ledger, calendar=HERE, source="upload", scope=SCOPE, rules=REUSABLE, now=NOW)
-    facts = ReadingFacts(len(wanted), frozenset(wanted), previous)
+    facts = ReadingFacts(len(wanted), frozenset(wanted), previous, desired.keys())
     return (guard or Guard()).objections(plan, ledger, facts)
 
 
 def _desired(uid: str) -> Desired:
-    return Desired(at(1, uid))
+    return Desired(at(1, _title(uid)))
+
+
+def _title(uid: str) -> str:
+    """An exporter that gives new UIDs puts a sign before the old ones."""
+    return uid.removeprefix("new ")
 
 
 def standing(id: OccurrenceId, source: str) -> Entry:
-    return Entry(id, source, 0, State.PRESENT, RemoteRef(str(id)), at(1, id.uid))
+    return Entry(id, source, 0, State.PRESENT, RemoteRef(str(id)), at(1, _title(id.uid)))
 
 
 def test_a_first_import_and_an_ordinary_change_run() -> None:
@@ -72,3 +77,29 @@ def test_another_file_under_the_same_name_is_held() -> None:
 
 def test_a_file_of_only_new_events_that_deletes_nothing_runs() -> None:
     assert objections([], names(10, 13), previous=3, others=9) == []
+
+
+def renamed(uids: list[str]) -> list[str]:
+    return [f"new {uid}" for uid in uids]
+
+
+def test_a_file_whose_uids_are_new_and_whose_events_are_not_is_held_with_a_way_out() -> None:
+    (text,) = objections(names(0, 40), [*renamed(names(0, 38)), *names(100, 102)], previous=40)
+    assert text.startswith("Of the file's 40 events, 40 have a UID that was not there before, and 38 of these stand")
+    assert "--match content" in text
+
+
+def test_new_uids_are_a_reason_also_where_nothing_would_be_deleted() -> None:
+    """In a calendar that only grows they would double everything."""
+    written = names(0, 3)
+    ledger = {single(uid): standing(single(uid), "upload") for uid in written}
+    desired = {single(uid): _desired(uid) for uid in renamed(written)}
+    facts = ReadingFacts(3, frozenset(renamed(written)), 3, desired.keys())
+    plan = make_plan(desired, ledger, calendar=HERE, source="upload", scope=SCOPE, rules=REUSABLE, now=NOW, grace=None)
+    assert not plan.deletes
+    assert "match=content" in Guard().objections(plan, ledger, facts)[0]
+
+
+def test_a_few_new_uids_and_new_events_like_the_old_ones_are_no_reason() -> None:
+    assert objections(names(0, 50), [*names(5, 50), *renamed(names(0, 5))], previous=50) == []
+    assert objections(names(0, 50), [*names(0, 50), *renamed(names(0, 50))], previous=50) == []
