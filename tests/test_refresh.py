@@ -14,8 +14,8 @@ from app.cli import main
 from app.config import ConfigError, parse
 from app.feeds.feed import Did
 from app.feeds.feed import Outcome as Reading
-from app.imports.pull.register import Wish
 from app.imports.pull.rhythm import Visit, What
+from app.imports.pull.wish import Wish
 from app.parts import Parts, fetch_settings, open_parts
 from bridges.model import CalendarRef, Kind
 from tests.fakes.web import LECTURE, Web, answer, serving

@@ -12,7 +12,9 @@ import click
 from app.cli.common import NOTHING_READ, parts, told
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Sequence
+
+    from app.imports.pull.fetch import Credential
 
 
 @click.group()
@@ -22,6 +24,7 @@ def subscription() -> None:
 
 @subscription.command("add")
 @click.argument("url")
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--into", "calendar", required=True, help="The calendar: lms/kind/id.")
 @click.option("--name", required=True, help="What it is called; its imports keep their own events under this name.")
 @click.option("--every", type=int, help="Minutes between two looks (default: fetch.every_minutes).")
@@ -29,9 +32,10 @@ def subscription() -> None:
 @click.option("--mode", type=click.Choice(["replace", "add"]), default="replace", show_default=True)
 @click.option("--agent", default="", help="A user agent of its own, or 'microsoft' for the one that Microsoft likes.")
 @click.option("--user", help="Sign in with this name; the password is asked for.")
-@click.option("--header", help="Sign in with this header; its value is asked for.")
+@click.option("--header", "headers", multiple=True, help="Send this header as well; its value is asked for.")
 def subscription_add(
     url: str,
+    settings: tuple[str, ...],
     calendar: str,
     name: str,
     every: int | None,
@@ -39,26 +43,64 @@ def subscription_add(
     mode: str,
     agent: str,
     user: str | None,
-    header: str | None,
+    headers: tuple[str, ...],
 ) -> None:
-    """Pull the calendar at URL (https, webcal) from now on."""
-    from app.imports.pull.fetch import Credential
-    from app.imports.pull.subscriptions import Wish
+    """Pull the calendar at URL (https, webcal) from now on. KEY=VALUE as for 'subscription set'."""
+    from app.imports.pull.wish import Wish, changed
     from app.imports.run import Mode
 
     with told():
-        if user and header:
-            raise ValueError("a subscription signs in by --user or by --header, not by both")
         joined = parts()
         into = joined.named(calendar)
         joined.sink(into.lms).check_target(into)
         config = joined.config
         pause = timedelta(minutes=every or config.fetch.every_minutes)
         wish = Wish(name, url, into, pause, ahead or config.imports.ahead_days, Mode(mode), agent)
-        credential = Credential.basic(user, click.prompt("Password", hide_input=True, err=True)) if user else None
-        if header:
-            credential = Credential(header, click.prompt(header, hide_input=True, err=True))
-        click.echo(joined.subscriptions.add(wish, credential).id)
+        click.echo(joined.subscriptions.add(changed(wish, _pairs(settings)), _credentials(user, headers)).id)
+
+
+@subscription.command("set")
+@click.argument("id", type=int)
+@click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--user", help="Sign in with this name; the password is asked for.")
+@click.option("--header", "headers", multiple=True, help="Send this header as well; its value is asked for.")
+@click.option("--no-header", "without", multiple=True, help="Send this header no longer ('Authorization' for --user).")
+def subscription_set(
+    id: int, settings: tuple[str, ...], user: str | None, headers: tuple[str, ...], without: tuple[str, ...]
+) -> None:
+    """Change settings of subscription ID; it is read and planned anew from then on. An empty VALUE: as usual.
+
+    \b
+    url                        another address; one at another server forgets the headers of the old one
+    every_minutes, ahead_days  how often, and how far ahead
+    from, to                   fixed days in place of today and ahead_days
+    mode                       replace, or add (nothing is ever deleted)
+    grace                      in how many whole readings an event has to be missing before it is deleted
+    agent                      a user agent, or 'microsoft'
+    zone                       what the source means by zones that nobody knows
+    floating                   what it means by times without a zone: home, a zone, or hold (never guess)
+    include, exclude, rename   as of 'import', several apart by |
+    max_bytes, max_events      the most that is taken
+    """
+    with told():
+        if not (settings or user or headers or without):
+            raise ValueError("there is nothing to change: write for example every_minutes=30")
+        parts().subscriptions.change(id, _pairs(settings), _credentials(user, headers), without)
+
+
+def _pairs(settings: tuple[str, ...]) -> dict[str, object]:
+    for each in settings:
+        if "=" not in each:
+            raise ValueError(f"'{each}' sets nothing: write KEY=VALUE, for example floating=hold")
+    return {name.strip(): value.strip() for name, _, value in (each.partition("=") for each in settings)}
+
+
+def _credentials(user: str | None, headers: tuple[str, ...]) -> Sequence[Credential]:
+    """What opens the source; the secrets are asked for, since a command line is seen by others."""
+    from app.imports.pull.fetch import Credential
+
+    signed = [Credential.basic(user, click.prompt("Password", hide_input=True, err=True))] if user else []
+    return [*signed, *(Credential(name, click.prompt(name, hide_input=True, err=True)) for name in headers)]
 
 
 @subscription.command("list")
@@ -89,11 +131,17 @@ def subscription_show(id: int, as_json: bool) -> None:
         click.echo(json.dumps({**facts, "history": visits}, ensure_ascii=False))
         return
     for name, value in facts.items():
-        click.echo(f"{name}: {'' if value is None else value}".rstrip())
+        click.echo(f"{name}: {_words(value)}".rstrip())
     for visit in visits:
         counts = "{created} created, {updated} updated, {deleted} deleted".format_map(visit)
         said = visit["problem"] or (counts if visit["run"] else "")
         click.echo(f"{visit['at']}\t{visit['what']}\t{said}".rstrip())
+
+
+def _words(value: object) -> str:
+    if isinstance(value, list):
+        return " | ".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 @subscription.command("run")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import Engine, Row, delete, insert, select, update
+from sqlalchemy import Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.store import tables
@@ -64,7 +64,7 @@ def lease(
     A holder that died on this host is followed at once, one elsewhere when its time has run out. `length` has to be
     longer than the longest step between two beats.
     """
-    held = Lease(name, f"{_here()}/{_process(os.getpid())}/{uuid4().hex[:12]}", now() + length, engine, now, length)
+    held = Lease(name, new_holder(), now() + length, engine, now, length)
     _take(held, now())
     try:
         yield held
@@ -78,7 +78,7 @@ def _take(wanted: Lease, now: datetime) -> None:
     """Put the row in place of none, or of exactly the dead one that was seen."""
     with writing(wanted._engine) as connection:
         row = connection.execute(select(tables.lease).where(tables.lease.c.name == wanted.name)).first()
-        if row is not None and _lives(row, now):
+        if row is not None and lives(row.holder, row.until, now):
             raise Busy(wanted.name, row.until)
         try:
             with connection.begin_nested():
@@ -96,12 +96,26 @@ def _take(wanted: Lease, now: datetime) -> None:
             raise Busy(wanted.name, wanted.until) from taken
 
 
-def _lives(row: Row[tuple[str, str, datetime]], now: datetime) -> bool:
-    place, _, rest = row.holder.partition("/")
+def is_held(engine: Engine, name: str, now: datetime) -> bool:
+    """Whether somebody who lives holds this name right now."""
+    with engine.connect() as connection:
+        row = connection.execute(select(tables.lease).where(tables.lease.c.name == name)).first()
+    return row is not None and lives(row.holder, row.until, now)
+
+
+def new_holder() -> str:
+    """A name for one piece of work of this process, that tells others whether the process still lives."""
+    return f"{_here()}/{_process(os.getpid())}/{uuid4().hex[:12]}"
+
+
+def lives(holder: str, until: datetime, now: datetime) -> bool:
+    """Whether a holder still has to be reckoned with: one that died on this host is told at once, one elsewhere by
+    its time."""
+    place, _, rest = holder.partition("/")
     process = rest.partition("/")[0]
     if place == _here() and process != _process(int(process.partition("@")[0])):
         return False
-    return bool(row.until > now)
+    return until > now
 
 
 def _here() -> str:

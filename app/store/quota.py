@@ -50,6 +50,15 @@ class StoreMeter:
             return None
         return Quota(row.limit, max(row.remaining, 0), row.resets_at)
 
+    def pace(self) -> float | None:
+        """Seconds that a change took in one lane, as measured last; None if none was."""
+        with self._engine.connect() as connection:
+            return connection.execute(select(tables.quota.c.pace).where(tables.quota.c.account == self._account)).scalar()
+
+    def measured(self, pace: float) -> None:
+        """Keep how many seconds a change took in one lane."""
+        self._put({"pace": pace}, {"pace": pace, "calls": 0})
+
     def calls(self) -> int:
         """Calls ever sent on this account."""
         with self._engine.connect() as connection:

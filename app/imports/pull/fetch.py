@@ -10,7 +10,7 @@ import base64
 import hashlib
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from importlib import metadata
 from urllib.parse import urljoin
 
 import requests
+from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import DecodeError, IncompleteRead
 from urllib3.exceptions import HTTPError as TransportError
 from urllib3.exceptions import TimeoutError as TimeoutFault
@@ -43,7 +44,12 @@ _PIECE = 2**16
 _PASSWORD_FIELD = re.compile(rb"(?i)type=[\"']?password")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,2000}")
-_OURS = {"host", "connection", "content-length", "transfer-encoding", "user-agent", "accept-encoding", "range"}
+_OURS = re.compile(
+    r"(?i)host|user-agent|accept-encoding|range|expect|date|via|forwarded|x-forwarded-.*|content-.*|if-.*|"
+    r"connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade"
+)
+"""Headers that say what we ask, whom, and over which line: hop-by-hop ones as RFC 9110 section 7.6.1 lists them."""
+MOST_HEADERS = 10
 
 
 class Missing(FetchError):
@@ -93,7 +99,7 @@ class Credential:
     value: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        if not _HEADER_NAME.fullmatch(self.name) or self.name.lower() in _OURS:
+        if not _HEADER_NAME.fullmatch(self.name) or _OURS.fullmatch(self.name):
             raise ValueError(f"'{self.name[:64]}' is no header that a calendar server may want")
         if not _HEADER_VALUE.fullmatch(self.value):
             raise ValueError(f"the value of {self.name} holds letters that no header can carry")
@@ -146,7 +152,7 @@ def fetch_calendar(
     settings: FetchSettings,
     now: datetime,
     validators: Validators = Validators(),
-    credential: Credential | None = None,
+    credentials: Sequence[Credential] = (),
     agent: str = "",
     resolver: Resolver = system_resolver,
 ) -> Fetched | NotModified:
@@ -157,7 +163,7 @@ def fetch_calendar(
     """
     first = settings.fences.target(url)
     with Dial(settings.fences, resolver, settings.total) as dial:
-        visit = _Visit(settings, dial, now, first, credential, agent)
+        visit = _Visit(settings, dial, now, first, tuple(credentials), agent)
         return visit.calendar(validators)
 
 
@@ -177,7 +183,7 @@ class _Visit:
     dial: Dial
     now: datetime
     first: Target
-    credential: Credential | None
+    credentials: tuple[Credential, ...]
     agent: str
 
     def calendar(self, validators: Validators) -> Fetched | NotModified:
@@ -216,16 +222,18 @@ class _Visit:
                 verify=self.settings.ca_file or True,
             )
 
-    def _headers(self, target: Target, validators: Validators) -> dict[str, str]:
-        headers = {
-            "User-Agent": self.settings.agent_for(target.host, self.agent),
-            "Accept": "text/calendar, text/plain;q=0.5, */*;q=0.1",
-            "Accept-Encoding": "gzip, deflate",
-            "Connection": "close",
-            **validators.headers(),
-        }
-        if self.credential is not None and target.origin == self.first.origin:
-            headers[self.credential.name] = self.credential.value
+    def _headers(self, target: Target, validators: Validators) -> CaseInsensitiveDict[str]:
+        headers = CaseInsensitiveDict(
+            {
+                "User-Agent": self.settings.agent_for(target.host, self.agent),
+                "Accept": "text/calendar, text/plain;q=0.5, */*;q=0.1",
+                "Accept-Encoding": "gzip, deflate",
+                "Connection": "close",
+                **validators.headers(),
+            }
+        )
+        if target.origin == self.first.origin:
+            headers.update({one.name: one.value for one in self.credentials})
         return headers
 
     def _onward(self, target: Target, response: requests.Response) -> Target:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.imports.pull.fetch import Validators
 from app.imports.pull.rhythm import Body, Standing, State, Visit, What
+from app.imports.pull.wish import Wish, changed, unusual
 from app.imports.subscription import Mode
 from app.store import tables
 from app.store.engine import writing
@@ -26,53 +27,31 @@ class NoSubscription(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What a person asks for: the calendar at `url` into `calendar`, every so often, from today for `ahead_days`.
-
-    source  its name, unique, and that of its imports: events of other sources are not touched
-    mode    whether what is gone from it is deleted, after it was missing in several readings
-    agent   a User-Agent, or "microsoft" for the preset; empty: ours
-    """
-
-    source: str
-    url: str = field(repr=False)
-    calendar: CalendarRef
-    every: timedelta
-    ahead_days: int
-    mode: Mode = Mode.REPLACE
-    agent: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Subscription:
-    """A wish, and how it stands. `opened` says whether the vault has a credential for it."""
+    """A wish, and how it stands. `opened` says whether the vault has headers for it, `headers` names them."""
 
     id: int
     wish: Wish
     opened: bool
     enabled: bool
     state: State
+    headers: tuple[str, ...] = ()
 
     @property
     def secret(self) -> str:
-        """The name of its credential in the vault."""
+        """The name of its headers in the vault."""
         return f"subscription/{self.id}"
 
     def is_due(self, now: datetime) -> bool:
         return self.enabled and self.state.standing is not Standing.PARKED and self.state.next_check <= now
 
 
-def add(engine: Engine, wish: Wish, opened: bool, now: datetime) -> Subscription:
+def add(engine: Engine, wish: Wish, headers: Sequence[str], now: datetime) -> Subscription:
     """A new subscription, due at once. ValueError where its source has one already."""
     values = {
         "source": wish.source,
-        "url": wish.url,
         "calendar": str(wish.calendar),
-        "every_minutes": wish.every // timedelta(minutes=1),
-        "ahead_days": wish.ahead_days,
-        "mode": wish.mode.value,
-        "agent": wish.agent,
-        "opened": opened,
+        **_terms(wish, headers),
         "enabled": True,
         "created_at": now,
         **_columns(State(now)),
@@ -113,6 +92,18 @@ def switch(engine: Engine, id: int, enabled: bool, now: datetime) -> None:
             values |= {"next_check": now, "missing_since": None}
             values |= {"standing": Standing.FAILING.value} if known.state.standing is Standing.PARKED else {}
         connection.execute(update(tables.subscription).where(tables.subscription.c.id == id).values(values))
+
+
+def change(engine: Engine, id: int, wish: Wish, headers: Sequence[str], now: datetime) -> Subscription:
+    """Other settings: its body counts as unread, and it is due at once, also if it was parked. NoSubscription."""
+    with writing(engine) as connection:
+        state = _one(connection, id).state
+        standing = Standing.FAILING if state.standing is Standing.PARKED else state.standing
+        state = replace(state, next_check=now, missing_since=None, standing=standing, body=Body())
+        chosen = tables.subscription.c.id == id
+        values = {**_terms(wish, headers), **_columns(state)}
+        connection.execute(update(tables.subscription).where(chosen).values(values))
+        return _one(connection, id)
 
 
 def book(engine: Engine, id: int, next_check: datetime) -> None:
@@ -168,7 +159,21 @@ def _subscription(row: Row[Any]) -> Subscription:
         mode=Mode(row.mode),
         agent=row.agent,
     )
-    return Subscription(row.id, wish, row.opened, row.enabled, _state(row))
+    wish = changed(wish, row.terms or {})
+    return Subscription(row.id, wish, row.opened, row.enabled, _state(row), tuple(row.headers or ()))
+
+
+def _terms(wish: Wish, headers: Sequence[str]) -> dict[str, Any]:
+    return {
+        "url": wish.url,
+        "every_minutes": wish.every // timedelta(minutes=1),
+        "ahead_days": wish.ahead_days,
+        "mode": wish.mode.value,
+        "agent": wish.agent,
+        "terms": unusual(wish) or None,
+        "opened": bool(headers),
+        "headers": list(headers) or None,
+    }
 
 
 def _state(row: Row[Any]) -> State:

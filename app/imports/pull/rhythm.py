@@ -13,8 +13,6 @@ JITTER = 0.1
 """How much longer a pause may grow, as a share: subscriptions that failed together do not come back together."""
 BUSY_PAUSE = timedelta(minutes=10)
 MISSED_FOR = timedelta(days=3)
-GRACE = 2
-"""In how many whole readings an event has to be missing before it is deleted, and how often one body is read for it."""
 
 
 class What(StrEnum):
@@ -76,9 +74,10 @@ class Body:
     readings: int = 0
     until: datetime | None = None
 
-    def is_settled(self, until: datetime) -> bool:
-        """Whether to read it once more over the window that ends so could change anything."""
-        return self.readings >= GRACE and self.until == until
+    def is_settled(self, until: datetime, grace: int) -> bool:
+        """Whether it was read over the window that ends so as often as an event has to be missing: then nothing could
+        change."""
+        return self.readings >= grace and self.until == until
 
     def is_same(self, hash: str, until: datetime) -> bool:
         return (self.hash, self.until) == (hash, until)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,6 +24,7 @@ from app.imports.outcome import Outcome
 from app.imports.pull import register
 from app.imports.pull.dial import Resolver, system_resolver
 from app.imports.pull.fetch import (
+    MOST_HEADERS,
     Credential,
     Fetched,
     FetchError,
@@ -34,11 +35,11 @@ from app.imports.pull.fetch import (
     check_address,
     fetch_calendar,
 )
-from app.imports.pull.register import NoSubscription, Subscription, Wish
-from app.imports.pull.rhythm import GRACE, Body, Standing, State, Visit, What, after
+from app.imports.pull.register import NoSubscription, Subscription
+from app.imports.pull.rhythm import Body, Standing, State, Visit, What, after
+from app.imports.pull.wish import Wish, changed, shown
 from app.imports.run import Imports
 from app.imports.runs import Ending
-from app.imports.window import window_of
 from app.store.leases import Busy, Lease, lease
 from bridges.contract import Vault
 from bridges.errors import Denied
@@ -79,18 +80,53 @@ class Subscriptions:
         self._resolver = resolver
         self._dice = dice
 
-    def add(self, wish: Wish, credential: Credential | None = None) -> Subscription:
+    def add(self, wish: Wish, credentials: Sequence[Credential] = ()) -> Subscription:
         """A new subscription, due at once. ValueError says what is wrong with it; Refused and FetchError are such."""
-        _check(wish)
+        self._check(wish, credentials)
         check_address(wish.url, self._settings, self._resolver)
-        made = register.add(self._engine, wish, credential is not None, self._now())
-        if credential is not None:
+        made = register.add(self._engine, wish, _names(credentials), self._now())
+        if credentials:
             try:
-                self._vault.put(made.secret, json.dumps([credential.name, credential.value]))
+                self._vault.put(made.secret, _sealed(credentials))
             except Denied:
                 register.remove(self._engine, made.id)
                 raise
         return made
+
+    def change(
+        self,
+        id: int,
+        settings: Mapping[str, object],
+        credentials: Sequence[Credential] = (),
+        without: Iterable[str] = (),
+    ) -> Subscription:
+        """Other settings, as `wish.changed` takes them; headers more and less. The body counts as unread from then on.
+
+        Headers go where the URL leads: one that leads to another server gets none of those given for the old one.
+        ValueError, NoSubscription; Busy while it is run.
+        """
+        self.get(id)
+        with lease(self._engine, f"subscription {id}", self._now, TURN):
+            known = self.get(id)
+            wish = changed(known.wish, settings)
+            moved = wish.url != known.wish.url
+            target = check_address(wish.url, self._settings, self._resolver) if moved else None
+            stays = target is None or target.origin == self._settings.fences.target(known.wish.url).origin
+            gone = {name.lower() for name in (*without, *_names(credentials))}
+            earlier = self._credentials(known) if stays else ()
+            kept = (*(one for one in earlier if one.name.lower() not in gone), *credentials)
+            self._check(wish, kept)
+            if kept != tuple(earlier) or not stays:
+                self._vault.put(known.secret, _sealed(kept))
+            return register.change(self._engine, id, wish, _names(kept), self._now())
+
+    def _check(self, wish: Wish, credentials: Sequence[Credential]) -> None:
+        """ValueError for what no subscription can be here."""
+        if wish.max_bytes > self._settings.max_bytes:
+            raise ValueError(f"max_bytes: no more than {self._settings.max_bytes:,} are pulled here (fetch.max_bytes)")
+        names = [name.lower() for name in _names(credentials)]
+        if len(names) > MOST_HEADERS or len(set(names)) < len(names):
+            raise ValueError(f"a subscription sends at most {MOST_HEADERS} headers of its own, each once")
 
     def list(self) -> Sequence[Subscription]:
         """All subscriptions, by source."""
@@ -161,59 +197,64 @@ class Subscriptions:
     def _visited(self, subscription: Subscription, approved: bool, held: Lease) -> tuple[Body, Visit]:
         """One fetch and, if it may change anything, one import; the body that counts as read from then on."""
         wish, known = subscription.wish, subscription.state.body
-        window = window_of(None, None, self._now(), self._zone, wish.ahead_days)
+        window = wish.window(self._now(), self._zone)
         waits = subscription.state.standing is Standing.HELD
-        settled = known.is_settled(window.end) and not waits and not approved
+        settled = known.is_settled(window.end, wish.grace) and not waits and not approved
         got = self._fetched(subscription, known if settled else Body())
         if isinstance(got, NotModified):
             return known, Visit(What.UNCHANGED, self._now())
         if settled and got.hash == known.hash:
             return replace(known, validators=got.validators), Visit(What.UNCHANGED, self._now())
+        _check_size(wish, got)
         approved = approved and got.hash == known.hash
         reckless = not approved and self._is_reckless(wish, got, window)
         if reckless and waits and known.is_same(got.hash, window.end):
             return known, Visit(What.UNCHANGED, self._now())
-        outcome = self._imported(wish, got, window, 1 if reckless or approved else GRACE, approved, held)
+        outcome = self._imported(wish, got, window, 1 if reckless or approved else wish.grace, approved, held)
         read = outcome.state in (Ending.DONE, Ending.HELD)
         return known.read_again(got.hash, got.validators, window.end) if read else Body(), self._told(outcome)
 
     def _fetched(self, subscription: Subscription, known: Body) -> Fetched | NotModified:
+        wish = subscription.wish
         return fetch_calendar(
-            subscription.wish.url,
-            settings=self._settings,
+            wish.url,
+            settings=replace(self._settings, max_bytes=wish.max_bytes or self._settings.max_bytes),
             now=self._now(),
             validators=known.validators,
-            credential=self._credential(subscription),
-            agent=subscription.wish.agent,
+            credentials=self._credentials(subscription),
+            agent=wish.agent,
             resolver=self._resolver,
         )
 
-    def _credential(self, subscription: Subscription) -> Credential | None:
+    def _credentials(self, subscription: Subscription) -> Sequence[Credential]:
         if not subscription.opened:
-            return None
+            return ()
         kept = self._vault.get(subscription.secret)
         if kept is None:
             raise Denied("The credential of this subscription is lost: remove the subscription and add it again.")
-        return Credential(*json.loads(kept))
+        return _opened(kept)
 
     def _is_reckless(self, wish: Wish, got: Fetched, window: Window) -> bool:
         """Whether the guard would hold it without any grace. It has to be asked at the first reading: under the grace
         nothing is deleted yet, and a file whose every UID changed would be written a second time beside the first."""
-        plain = self._imports.run(
-            got.body, wish.calendar, window, source=wish.source, mode=wish.mode, dry_run=True, grace=1
-        )
-        return bool(plain.objections)
+        return bool(self._run_import(wish, got, window, dry_run=True, grace=1).objections)
 
     def _imported(self, wish: Wish, got: Fetched, window: Window, grace: int, approved: bool, held: Lease) -> Outcome:
+        return self._run_import(
+            wish, got, window, grace=grace, approved=approved, progress=lambda done, of: held.beat()
+        )
+
+    def _run_import(self, wish: Wish, got: Fetched, window: Window, **how: Any) -> Outcome:
         return self._imports.run(
             got.body,
             wish.calendar,
             window,
             source=wish.source,
             mode=wish.mode,
-            grace=grace,
-            approved=approved,
-            progress=lambda done, of: held.beat(),
+            rules=wish.rules,
+            zone=wish.zone,
+            floating=wish.floating,
+            **how,
         )
 
     def _told(self, outcome: Outcome) -> Visit:
@@ -255,16 +296,27 @@ class Subscriptions:
 _WHAT = {Ending.DONE: What.DONE, Ending.HELD: What.HELD, Ending.LEFT: What.LEFT, Ending.FAILED: What.DENIED}
 
 
-def _check(wish: Wish) -> None:
-    """ValueError for what no subscription can be."""
-    if not (0 < len(wish.source) <= 200 and wish.source.isprintable() and wish.source.strip() == wish.source):
-        raise ValueError("a subscription needs a name, of 200 letters at most")
-    if not timedelta(minutes=5) <= wish.every <= timedelta(days=31):
-        raise ValueError("a subscription is pulled at most every 5 minutes and at least every 31 days")
-    if not 1 <= wish.ahead_days <= 3650:
-        raise ValueError("a subscription reaches 1 to 3650 days ahead")
-    if not (len(wish.agent) <= 300 and wish.agent.isascii() and (wish.agent.isprintable() or not wish.agent)):
-        raise ValueError("the user agent holds letters that no header can carry")
+def _check_size(wish: Wish, got: Fetched) -> None:
+    """FetchError for a body with more events than the subscription takes."""
+    events = got.body.replace(b"\0", b"").upper().count(b"BEGIN:VEVENT") if wish.max_events else 0
+    if events > wish.max_events:
+        host, most = host_of(wish.url), f"{wish.max_events:,}"
+        raise FetchError(f"{host} sends {events:,} events, and this subscription takes {most} (max_events).")
+
+
+def _names(credentials: Sequence[Credential]) -> list[str]:
+    return [one.name for one in credentials]
+
+
+def _sealed(credentials: Sequence[Credential]) -> str:
+    """As the vault keeps them; nothing where there are none."""
+    return json.dumps([[one.name, one.value] for one in credentials]) if credentials else ""
+
+
+def _opened(kept: str) -> Sequence[Credential]:
+    """The inverse; of the first release a single one, without a list around it."""
+    pairs = json.loads(kept)
+    return tuple(Credential(*pair) for pair in ([pairs] if isinstance(pairs[0], str) else pairs))
 
 
 def host_of(url: str) -> str:
@@ -273,17 +325,16 @@ def host_of(url: str) -> str:
 
 
 def to_json(subscription: Subscription) -> dict[str, Any]:
-    """One flat object; times as ISO 8601 in UTC, `standing` is "off" while it is disabled. No URL and no credential."""
+    """One flat object; times as ISO 8601 in UTC, `standing` is "off" while it is disabled. No URL and no secret:
+    of the headers the names alone."""
     wish, state = subscription.wish, subscription.state
     return {
         "id": subscription.id,
         "name": wish.source,
         "host": host_of(wish.url),
         "calendar": str(wish.calendar),
-        "every_minutes": wish.every // timedelta(minutes=1),
-        "ahead_days": wish.ahead_days,
-        "mode": wish.mode.value,
-        "agent": wish.agent,
+        **shown(wish),
+        "headers": list(subscription.headers),
         "standing": state.standing.value if subscription.enabled else "off",
         "problem": state.problem,
         "failures": state.failures,

@@ -61,7 +61,7 @@ def fetch(
         settings=using or settings(),
         now=NOW,
         validators=validators or Validators(),
-        credential=credential,
+        credentials=[credential] if credential else [],
         agent=agent,
         resolver=Names({name: list(answers) for name, answers in NAMES.items()}),
     )
