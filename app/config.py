@@ -13,7 +13,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -46,6 +46,40 @@ class Log(_Section):
     """What is told on standard error: info has a line for each request and each job."""
     form: Literal["text", "json"] = "text"
     """Text for people, or JSON for programs."""
+
+
+class SignIn(_Section):
+    issuer: str = ""
+    """Where people sign in: the issuer of your OpenID Connect provider (https://login.example.edu/realms/x); or none."""
+    client_id: str = ""
+    """What the provider calls this calbridge. Its redirect address is PUBLIC_URL/sign-in/back."""
+    client_secret: SecretStr = SecretStr("")
+    """The secret that belongs to it."""
+    claim: str = "groups"
+    """The claim that says what a person is; a dot leads into it (realm_access.roles)."""
+    admins: list[str] = []
+    """Its values that make an administrator."""
+    teachers: list[str] = []
+    """Its values that make a teacher, who may import."""
+    teachers_into: list[str] = ["*/course/*"]
+    """The calendars that teachers may import into, as patterns."""
+    hours: int = Field(default=10, ge=1, le=24 * 30)
+    """How long one stays signed in."""
+
+    @field_validator("issuer")
+    @classmethod
+    def _secure(cls, value: str) -> str:
+        parts = urlsplit(value)
+        loopback = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        if value and parts.scheme != "https" and not (parts.scheme == "http" and loopback):
+            raise ValueError("is no https address")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _whole(self) -> SignIn:
+        if bool(self.issuer) != bool(self.client_id):
+            raise ValueError("issuer and client_id go together")
+        return self
 
 
 class Store(_Section):
@@ -170,6 +204,7 @@ class _File(_Section):
     """The home zone (IANA name): feeds are shown in it, and times that name no zone are read in it."""
     server: Server = Server()
     log: Log = Log()
+    signin: SignIn = SignIn()
     store: Store = Store()
     feeds: Feeds = Feeds()
     imports: Imports = Imports()
@@ -189,6 +224,7 @@ class Config:
     zone: ZoneInfo
     server: Server
     log: Log
+    signin: SignIn
     store: Store
     feeds: Feeds
     imports: Imports
@@ -250,6 +286,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Config:
         zone=ZoneInfo(file.zone),
         server=file.server,
         log=file.log,
+        signin=file.signin,
         store=file.store,
         feeds=file.feeds,
         imports=file.imports,
@@ -332,6 +369,7 @@ def example() -> str:
     sections: dict[str, type[BaseModel]] = {
         "server": Server,
         "log": Log,
+        "signin": SignIn,
         "store": Store,
         "feeds": Feeds,
         "imports": Imports,

@@ -18,6 +18,8 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.config import Config, ConfigError
+from app.feeds.behind import Behind
+from app.feeds.rhythm import Rhythm
 from app.feeds.serve import Feeds
 from app.ics import Limits
 from app.imports.guard import Guard
@@ -32,7 +34,7 @@ from app.store.quota import StoreMeter
 from app.store.refs import known_refs
 from app.store.vault import StoreVault, key_for
 from bridges import open_bridge
-from bridges.contract import Aliases, Keyed, Sink, Source, Tools
+from bridges.contract import Aliases, Keyed, Quota, Sink, Source, Tools
 from bridges.errors import Denied
 from bridges.model import Calendar, CalendarRef, Horizon
 
@@ -70,6 +72,7 @@ class Parts:
     imports: Imports = field(init=False)
     subscriptions: Subscriptions = field(init=False)
     refreshes: Refreshes = field(init=False)
+    behind: Behind = field(default_factory=Behind)
     _bridges: dict[str, Any] = field(default_factory=dict)
     _opening: Lock = field(default_factory=Lock)
 
@@ -83,7 +86,15 @@ class Parts:
             now=self.now,
             zone=config.zone,
             horizon=Horizon(timedelta(days=config.feeds.back_days), timedelta(days=config.feeds.ahead_days)),
-            every=config.feeds.every,
+            rhythm=Rhythm(
+                config.feeds.every,
+                timedelta(minutes=config.feeds.far_minutes),
+                timedelta(days=config.feeds.near_days),
+                config.feeds.adaptive,
+            ),
+            grace=timedelta(days=config.feeds.grace_days),
+            quota=self.quota,
+            later=self.behind,
         )
         self.imports = Imports(
             self.engine,
@@ -126,6 +137,10 @@ class Parts:
                 self._bridges[lms] = bridge
             return self._bridges[lms]
 
+    def quota(self, lms: str) -> Quota | None:
+        """What the account has left, as its LMS said last."""
+        return StoreMeter(self.engine, lms, self.now).quota()
+
     def named(self, text: str) -> CalendarRef:
         """The calendar that a person named, under the one name that stands for all its names.
 
@@ -159,6 +174,7 @@ class Parts:
 
     def close(self) -> None:
         """Let the databases go; nothing of this is used any more."""
+        self.behind.close()
         for bridge in self._bridges.values():
             if hasattr(bridge, "close"):
                 bridge.close()

@@ -10,10 +10,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
+from app.feeds.cursor import Cursor
+from app.feeds.dialects import CALENDARS, extra, spoken, worded
 from app.feeds.feed import Feed, Form, Shown, Version
 from app.feeds.policies import COLOURS, Policies, Privacy, applied
 from app.feeds.schema import VERSION
@@ -22,7 +25,7 @@ from app.ics.vtimezone import differs, vtimezone
 from app.store.values import event_from_json, event_to_json
 from bridges.model import AllDay, Event, Found, RemoteRef, Status, Timed, When, Window, instant
 
-EDITION = 2
+EDITION = 3
 """Raise it when the same reading gives other bytes than before: bodies in the store are then built again."""
 
 EARLIEST, LATEST = date(2, 1, 1), date(9998, 12, 31)
@@ -136,7 +139,8 @@ class Press:
     @classmethod
     def of(cls, form: Form, feed: Feed, window: Window, zone: ZoneInfo, longest: int | None = None) -> Self:
         """The press for a feed; what makes no difference to a piece is left out, so that feeds share them."""
-        shared = replace(feed.policies, back=None, ahead=None, colour="", learningspace=False, cors=False)
+        policies = spoken(form, feed.policies)
+        shared = replace(policies, back=None, ahead=None, colour="", learningspace=False, cors=False)
         first, last = window.start.astimezone(zone), window.end.astimezone(zone)
         return cls(form, shared, zone, first.year, last.year, longest)
 
@@ -176,9 +180,13 @@ def draw(old: Drawer | None, hash: str, packed: bytes, make: Callable[[bytes], P
     """The pieces of a packed reading, with those of the `old` one used again. `hash` names the reading."""
     known = old.by_line if old else {}
     lines = packed.split(b"\n") if packed else []
-    by_line = {line: known[line] if line in known else make(line) for line in lines}
+    return drawn(hash, {line: known[line] if line in known else make(line) for line in lines}, len(packed))
+
+
+def drawn(hash: str, by_line: Mapping[bytes, Piece | None], packed: int) -> Drawer:
+    """The drawer of these pieces; `packed` is the size of the lines."""
     pieces = sorted(filter(None, by_line.values()))
-    size = len(packed) + sum(len(each.body) for each in pieces) + 400 * len(lines)
+    size = packed + sum(len(each.body) for each in pieces) + 400 * len(by_line)
     return Drawer(hash, by_line, pieces, size)
 
 
@@ -191,13 +199,22 @@ def within(window: Window, pieces: Iterable[Piece]) -> Iterator[Piece]:
 
 
 def assemble(
-    form: Form, feed: Feed, window: Window, zone: ZoneInfo, every: timedelta, pieces: Iterable[Piece]
+    form: Form,
+    feed: Feed,
+    window: Window,
+    zone: ZoneInfo,
+    every: timedelta,
+    pieces: Iterable[Piece],
+    cursor: Cursor | None = None,
 ) -> bytes:
-    """The feed's body out of its pieces. Times are shown in `zone`; `every` is how often clients are told to look."""
+    """The feed's body out of its pieces. Times are shown in `zone`; `every` is how often clients are told to look.
+
+    `cursor` stands for what the pieces were made of, for those who will ask what has changed.
+    """
     first, last = window.start.astimezone(zone), window.end.astimezone(zone)
     bodies = [each.body for each in pieces]
-    if form is Form.ICS:
-        name = feed.policies.colour
+    if form in CALENDARS:
+        name = spoken(form, feed.policies).colour
         colour = (name, COLOURS[name]) if name else None
         return join(Cover(feed.title, zone, every, first.year, last.year, colour), bodies)
     if form is Form.LEARNINGSPACE:
@@ -207,6 +224,7 @@ def assemble(
         "title": one_line(feed.title),
         "zone": zone.key,
         "window": {"start": first.isoformat(), "end": last.isoformat()},
+        **({"cursor": str(cursor)} if cursor else {}),
     }
     return b'%b,"events":[%b]}\n' % (_json(head)[:-1], b",".join(bodies))
 
@@ -231,13 +249,11 @@ def _cut(event: Event, longest: int | None) -> Event:
     return replace(event, text=f"{event.text[:longest].rstrip()} …" if longest else "")
 
 
-def _vevent(told: Told, clock: Clock) -> bytes:
-    """A VEVENT whose description ends with the link: Google shows no URL."""
-    item, event = told.said, told.said.event
-    if (url := clean_url(event.url)) and url not in (known := clean(event.text)):
-        text = f"{known}\n\n{url}" if known else url
-        item = replace(item, event=replace(event, text=text))
-    return piece(item, clock)
+def _vevent(form: Form, told: Told, clock: Clock) -> bytes:
+    item, event = told.said, worded(form, told.said.event)
+    if event is not item.event:
+        item = replace(item, event=event)
+    return piece(item, clock, extra(form, event, item.free))
 
 
 def _object(told: Told, clock: Clock) -> bytes:
@@ -280,7 +296,7 @@ def _booking(told: Told, _: Clock) -> bytes:
 
 
 _WRITERS: Mapping[Form, Callable[[Told, Clock], bytes]] = {
-    Form.ICS: _vevent,
+    **{form: partial(_vevent, form) for form in CALENDARS},
     Form.JSON: _object,
     Form.LEARNINGSPACE: _booking,
 }

@@ -24,6 +24,9 @@ class Form(StrEnum):
     """What a feed comes as; its path says which, and nothing else does."""
 
     ICS = "ics"
+    OUTLOOK = "ics-outlook"
+    GOOGLE = "ics-google"
+    APPLE = "ics-apple"
     JSON = "json"
     LEARNINGSPACE = "bookings"  # the JSON of CAE LearningSpace's public calendar
 
@@ -106,6 +109,8 @@ class State:
     """How a calendar's reading stands: `read_at`, `hash` and `window` are None until there was a whole one.
 
     `problem` is a sentence on why the latest try failed, or is not wholly believed; `failures` counts those in a row.
+    Since `missing_since` the LMS says that there is no such calendar. All of its window is due at `far_check`, the
+    near part at `next_check`; `quiet` readings in a row brought nothing new.
     """
 
     read_at: datetime | None
@@ -114,6 +119,13 @@ class State:
     next_check: datetime
     failures: int = 0
     problem: str = ""
+    missing_since: datetime | None = None
+    far_check: datetime | None = None
+    quiet: int = 0
+
+    def lapsed(self, now: datetime, grace: timedelta) -> bool:
+        """Whether the LMS has said for longer than `grace` that there is no such calendar."""
+        return self.missing_since is not None and now - self.missing_since >= grace
 
 
 def joined(states: Mapping[CalendarRef, State | None], policies: Policies, zone: ZoneInfo) -> State | None:
@@ -136,6 +148,7 @@ def joined(states: Mapping[CalendarRef, State | None], policies: Policies, zone:
         next_check=min(state.next_check for state in known.values()),
         failures=worst.failures,
         problem=worst.problem,
+        missing_since=min((state.missing_since for state in known.values() if state.missing_since), default=None),
     )
 
 
@@ -201,6 +214,10 @@ class Unknown(LookupError):
 
 class Disabled(Exception):
     """The feed is switched off."""
+
+
+class Lapsed(Disabled):
+    """What the feed shows is gone from the LMS for too long. The message is for people."""
 
 
 class NotReady(Exception):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from time import sleep
 
 from sqlalchemy import Engine, insert, select, update
 
+from app.feeds.behind import Later, at_once
 from app.feeds.feed import State, next_check
 from app.ics.render import one_line
 from app.store import tables
@@ -41,11 +43,13 @@ class People:
     engine: Engine
     open_source: Callable[[str], Source]
     now: Callable[[], datetime]
+    later: Later = at_once
 
     def joined(self, named: Iterable[CalendarRef], *, ask: bool, anew: bool = False) -> Sequence[CalendarRef] | None:
         """The calendars that those named come to, each once, in order.
 
-        With `ask` a directory is asked where that is due, or `anew` in any case; else None says that it should be.
+        With `ask` a directory is asked where that is due, or `anew` in any case; else None says that it should be. Who
+        has an answer already need not wait for the next one.
         """
         found: list[CalendarRef] = []
         for calendar in named:
@@ -56,7 +60,11 @@ class People:
             if kept is None or kept.next_check <= self.now() or anew:
                 if not ask:
                     return None
-                kept = self._asked(calendar, kept)
+                if kept and kept.calendars and not anew:
+                    self.later(f"enrolment {calendar}", partial(self._asked, calendar, kept))
+                    kept = self.enrolment(calendar)
+                else:
+                    kept = self._asked(calendar, kept)
             found += kept.calendars or () if kept else ()
         return list(dict.fromkeys(found))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from math import ceil
 from threading import Lock
 from time import sleep
@@ -13,12 +15,16 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from app.feeds import keyring, register
+from app.feeds.behind import Later, at_once
 from app.feeds.build import Drawer, Piece, Press, assemble, basis, within
+from app.feeds.cursor import Cursor
+from app.feeds.dialects import CALENDARS, ROOMY
 from app.feeds.feed import (
     Did,
     Disabled,
     Feed,
     Form,
+    Lapsed,
     NotReady,
     Outcome,
     Snapshot,
@@ -33,15 +39,20 @@ from app.feeds.narrow import ALL, Narrow
 from app.feeds.partial import Merged, found_again, merge
 from app.feeds.people import People
 from app.feeds.policies import USUAL, Policies, changed
+from app.feeds.rhythm import OUTDATED, Forecast, Rhythm, a_day, forecast, pace, topped_up
 from app.feeds.shelf import Body, Shelf
+from app.feeds.since import Changes
+from app.feeds.tidy import Tidied, tidy, used
 from app.ics.render import one_line
 from app.store.leases import Busy, lease
-from bridges.contract import PartialSource, Source
-from bridges.errors import BridgeError, Transient
+from bridges.contract import PartialSource, Priced, Quota, Source
+from bridges.errors import BridgeError, Denied, Gone, Transient
 from bridges.model import CalendarRef, Horizon, Window
 
 TURN = timedelta(minutes=10)
 """Longer than the longest reading of one calendar."""
+GRACE = timedelta(days=14)
+"""How long a calendar that is gone from its LMS is shown."""
 PATIENCE, STEP = 300, 0.1
 """How often, and after how many seconds, a request without any copy looks whether somebody else's reading has come."""
 LARGEST = 1_000_000
@@ -56,8 +67,9 @@ class Feeds:
     """All feeds of one store, for one process of several.
 
     `open_source` gives the connection of a CalendarRef's `lms` (errors as bridges.errors); `now` gives aware times;
-    feeds are shown in `zone`, and a calendar is read over `horizon`, once in `every`. `changes` grows with each change
-    that this process makes to what is served, for those that remember answers.
+    feeds are shown in `zone`, and a calendar is read over `horizon`, in that `rhythm`. One that is gone from its LMS is
+    shown for a `grace`. `quota` tells what an LMS account has left; `later` has done what no request waits for.
+    `changes` grows with each change that this process makes to what is served, for those that remember answers.
     """
 
     def __init__(
@@ -68,16 +80,24 @@ class Feeds:
         now: Callable[[], datetime],
         zone: ZoneInfo,
         horizon: Horizon,
-        every: timedelta,
+        rhythm: Rhythm,
+        grace: timedelta = GRACE,
+        quota: Callable[[str], Quota | None] = lambda _: None,
+        later: Later = at_once,
     ) -> None:
         self._engine = engine
         self._open_source = open_source
         self._now = now
         self.zone = zone
         self._horizon = horizon
-        self._every = every
+        self._rhythm = rhythm
+        self._every = rhythm.every
+        self._grace = grace
+        self._quota = quota
+        self._later = later
         self._shelf = Shelf(engine, zone)
-        self._people = People(engine, open_source, now)
+        self._people = People(engine, open_source, now, later)
+        self.history = Changes(engine, zone)
         self._turns: dict[CalendarRef, Lock] = {}
         self.changes = 0
 
@@ -184,25 +204,43 @@ class Feeds:
 
     def state(self, feed: Feed) -> State | None:
         """How the feed's calendars stand: last reading, next check, problem; None if nobody ever tried to read one."""
-        states = {calendar: self._shelf.state(calendar) for calendar in self._people.known()(feed.calendars)}
-        return joined(states, feed.policies, self.zone)
+        return joined(self._shelf.states(self._people.known()(feed.calendars)), feed.policies, self.zone)
 
     def size(self, feed: Feed) -> int:
         """Bytes of the feed's ICS form, 0 if nobody asked for it yet: HEAVY ones come near to what Google takes."""
         return self._shelf.size(feed.id, feed.under(Form.ICS))
 
     def due(self) -> Sequence[CalendarRef]:
-        """The calendars of enabled feeds that should be read now."""
-        known = self._people.known()
-        calendars = sorted({calendar for feed in self.list() if feed.enabled for calendar in known(feed.calendars)})
-        return [calendar for calendar in calendars if self._is_due(self._shelf.state(calendar))]
+        """The calendars of enabled feeds that should be read now: three looks, however many feeds there are."""
+        now, checks = self._now(), self._shelf.checks()
+        wanted = used(self._engine, enabled=True)
+        return sorted(CalendarRef.parse(name) for name in wanted if (checks.get(name) or now) <= now)
 
     def expire(self, calendar: CalendarRef) -> None:
-        """The calendar was changed by us: whoever asks for it next reads it anew."""
-        state = self._shelf.state(calendar)
-        if state and not state.failures:
-            self._shelf.book(calendar, self._now())
-            self.changes += 1
+        """The calendar was changed by us: whoever asks for it next waits until it is read anew."""
+        self._shelf.outdate(calendar)
+        self.changes += 1
+
+    def tidy(self) -> Tidied:
+        """Forget readings that no feed has shown for a while, and what is kept of persons that none names."""
+        return tidy(self._engine, self._now())
+
+    def forecast(self) -> Sequence[Forecast]:
+        """What a day of readings costs at each LMS, as things are configured."""
+        now = self._now().astimezone(self.zone)
+        window = self._horizon.at(now)
+        counts = Counter(CalendarRef.parse(name).lms for name in used(self._engine, enabled=True))
+        return [
+            forecast(lms, count, self._rhythm, window, now, self._cost_at(lms), a_day(self._quota(lms), now))
+            for lms, count in sorted(counts.items())
+        ]
+
+    def _cost_at(self, lms: str) -> Callable[[Window], int]:
+        try:
+            source = self._open_source(lms)
+        except BridgeError:
+            return lambda _: 1
+        return source.read_cost if isinstance(source, Priced) else lambda _: 1
 
     def snapshot_for_token(self, token: str, slug: str, form: Form, user_agent: str | None = None) -> Snapshot:
         """The feed that the token opens; who looks is noted. Unknown, Disabled, NotReady."""
@@ -225,10 +263,10 @@ class Feeds:
             feed = self._opened(token, slug, user_agent)
         except (Unknown, Disabled):
             return None
-        calendars = self._people.joined(feed.calendars, ask=False)
-        states = {calendar: self._shelf.state(calendar) for calendar in calendars or ()}
-        state = joined(states, feed.policies, self.zone)
-        if state is None or state.read_at is None or any(map(self._is_due, states.values())):
+        calendars = self._people.joined(feed.calendars, ask=False) or ()
+        states = self._shelf.states(calendars)
+        state = joined(self._alive(states), feed.policies, self.zone)
+        if state is None or state.read_at is None or any(self._is_due(states.get(one)) for one in calendars):
             return None
         body = self._kept(feed, form, state)
         return self._shown(feed, form, state, body) if body else None
@@ -255,30 +293,60 @@ class Feeds:
         return self._refresh(what, unless_fresh)
 
     def _refresh(self, calendar: CalendarRef, unless_fresh: bool) -> Outcome:
+        """What is scheduled is content with the near weeks; a person who asks gets all of the window."""
         turn = self._turns.setdefault(calendar, Lock())
         if not turn.acquire(blocking=False):
             return Outcome(Did.BUSY)
         try:
             with lease(self._engine, f"read {calendar}", self._now, TURN):
-                if unless_fresh and not self._is_due(self._shelf.state(calendar)):
+                state = self._shelf.state(calendar)
+                if unless_fresh and not self._is_due(state):
                     return Outcome(Did.FRESH)
-                return self._read(calendar)
+                return self._read(calendar, state if unless_fresh else None)
         except Busy:
             return Outcome(Did.BUSY)
         finally:
             turn.release()
 
-    def _read(self, calendar: CalendarRef) -> Outcome:
+    def _read(self, calendar: CalendarRef, state: State | None) -> Outcome:
+        """Read the near weeks where that is enough for what is known as `state`, else all of the window."""
         now = self._now()
         self._shelf.book(calendar, next_check(now, self._every))
         window = self._horizon.at(now.astimezone(self.zone))
         try:
-            merged = self._found(self._open_source(calendar.lms), calendar, window, now)
+            source = self._open_source(calendar.lms)
+            enough = self._near_is_enough(state, window, now)
+            topped = self._topped_up(source, calendar, window, now) if enough else None
+            merged = topped or self._found(source, calendar, window, now)
         except BridgeError as error:
             return self._failed(calendar, error)
-        self._shelf.keep(calendar, merged, window, now, next_check(self._now(), self._every))
+        far = None if topped else now + self._rhythm.far_every
+        self._shelf.keep(calendar, merged, window, now, partial(self._after, calendar, source), far)
         self.changes += 1
         return Outcome(Did.READ)
+
+    def _after(self, calendar: CalendarRef, source: Source, quiet: int) -> datetime:
+        """When to read again, by the rhythm and by what the quota allows all calendars of that LMS."""
+        now = self._now()
+        cost = source.read_cost(self._horizon.at(now.astimezone(self.zone))) if isinstance(source, Priced) else 1
+        quota = self._quota(calendar.lms)
+        calls = cost * self._shelf.count(calendar.lms) if quota else 0
+        return self._rhythm.after(now.astimezone(self.zone), quiet, pace(calls, quota, now))
+
+    def _near_is_enough(self, state: State | None, window: Window, now: datetime) -> bool:
+        """Not where all of the window is due, nor after its roll: a reading always speaks for one whole window."""
+        if state is None or state.far_check is None or state.far_check <= now or state.next_check <= OUTDATED:
+            return False
+        return state.window == window and self._rhythm.near_part(window, now.astimezone(self.zone)) != window
+
+    def _topped_up(self, source: Source, calendar: CalendarRef, window: Window, now: datetime) -> Merged | None:
+        """The last reading with its near weeks read anew; None where that does not tell enough."""
+        if isinstance(source, PartialSource):
+            return None
+        near = self._rhythm.near_part(window, now.astimezone(self.zone))
+        known, _ = self._shelf.known(calendar)
+        found = topped_up(found_again(known), source.read(calendar, near), near, window)
+        return Merged(found) if found is not None else None
 
     def _found(self, source: Source, calendar: CalendarRef, window: Window, now: datetime) -> Merged:
         if not isinstance(source, PartialSource):
@@ -292,7 +360,9 @@ class Feeds:
         asked = error.retry_after if isinstance(error, Transient) else None
         now = self._now()
         self.changes += 1
-        self._shelf.fail(calendar, one_line(str(error)), lambda failures: next_check(now, self._every, asked, failures))
+        missing = now if isinstance(error, Gone | Denied) else None
+        later = partial(next_check, now, self._every, asked)
+        self._shelf.fail(calendar, one_line(str(error)), later, missing)
         return Outcome(Did.FAILED, str(error))
 
     def _is_due(self, state: State | None) -> bool:
@@ -302,10 +372,11 @@ class Feeds:
         return state.next_check <= self._now()
 
     def _snapshot(self, feed: Feed, form: Form) -> Snapshot:
-        states = {
-            calendar: self._brought_up(calendar) for calendar in self._people.joined(feed.calendars, ask=True) or ()
-        }
-        state = joined(states, feed.policies, self.zone)
+        states = self._brought_up(self._people.joined(feed.calendars, ask=True) or ())
+        alive = self._alive(states)
+        if states and not alive:
+            raise _lapsed(feed, states.values(), self.zone)
+        states, state = alive, joined(alive, feed.policies, self.zone)
         if state is None or state.read_at is None:
             raise _not_ready(feed, state or self._people.trouble(feed.calendars), self._now())
         body = self._kept(feed, form, state) or self._built(feed, form, state, states)
@@ -317,8 +388,25 @@ class Feeds:
         read_at = state.read_at or now
         return Snapshot(feed, form, body.body, body.etag, body.changed_at, read_at, now, stale, state.problem)
 
-    def _brought_up(self, calendar: CalendarRef) -> State | None:
-        """The calendar's state after a refresh, if one was due. Only who has no copy at all waits for another's."""
+    def _alive(self, states: Mapping[CalendarRef, State]) -> Mapping[CalendarRef, State]:
+        """Without those that have been gone from their LMS for too long."""
+        now = self._now()
+        return {calendar: state for calendar, state in states.items() if not state.lapsed(now, self._grace)}
+
+    def _brought_up(self, calendars: Sequence[CalendarRef]) -> Mapping[CalendarRef, State]:
+        """How they stand. One that is due is read behind the request's back, if there is a copy to be served."""
+        states = self._shelf.states(calendars)
+        due = [calendar for calendar in calendars if self._is_due(states.get(calendar))]
+        for calendar in due:
+            state = states.get(calendar)
+            if state and state.hash and state.next_check > OUTDATED:
+                self._later(f"read {calendar}", partial(self._refresh, calendar, unless_fresh=True))
+            else:
+                self._waited_for(calendar)
+        return self._shelf.states(calendars) if due else states
+
+    def _waited_for(self, calendar: CalendarRef) -> None:
+        """Have it read if that is due. Only who has no copy at all waits for another's."""
         state = self._shelf.state(calendar)
         for _ in range(PATIENCE):
             if not self._is_due(state):
@@ -328,20 +416,18 @@ class Feeds:
                 sleep(STEP)
                 state = self._shelf.state(calendar)
             else:
-                return self._shelf.state(calendar)
-        return state
+                return
 
-    def _built(self, feed: Feed, form: Form, state: State, states: Mapping[CalendarRef, State | None]) -> Body:
+    def _built(self, feed: Feed, form: Form, state: State, states: Mapping[CalendarRef, State]) -> Body:
         """A new body that shows the last readings."""
         assert state.window
-        read = {calendar: one.hash for calendar, one in states.items() if one and one.hash}
+        read = {calendar: one.hash for calendar, one in states.items() if one.hash}
         bodies = (self._assembled(feed, form, state.window, read, longest) for longest in LETTERS)
         full, kept = next(bodies)
-        fits = form is not Form.ICS or len(full) <= LARGEST
+        fits = form not in CALENDARS - ROOMY or len(full) <= LARGEST
         body = full if fits else next((cut for cut, _ in bodies if len(cut) <= LARGEST), full)
         same = state.hash if state.hash and kept == read else "overtaken"
-        basis, whole = self._basis(feed, same, state.window), len(read) == 1 and not feed.view
-        return self._shelf.put(feed.id, feed.under(form), body, basis, self._now(), whole)
+        return self._shelf.put(feed.id, feed.under(form), body, self._basis(feed, same, state.window), self._now())
 
     def _assembled(
         self, feed: Feed, form: Form, window: Window, read: Mapping[CalendarRef, str], longest: int | None
@@ -351,7 +437,8 @@ class Feeds:
         drawers = {calendar: self._shelf.drawer(calendar, hash, press) for calendar, hash in read.items()}
         pieces = _merged(feed, window, [*drawers.values()])
         kept = {calendar: drawer.hash for calendar, drawer in drawers.items()}
-        return assemble(form, feed, window, self.zone, self._every, pieces), kept
+        cursor = Cursor.of(feed, self.zone, window, kept) if form is Form.JSON else None
+        return assemble(form, feed, window, self.zone, self._every, pieces, cursor), kept
 
     def _kept(self, feed: Feed, form: Form, state: State) -> Body | None:
         """The body on the shelf, if it shows the last reading as the feed is now."""
@@ -370,6 +457,14 @@ def _merged(feed: Feed, window: Window, drawers: Sequence[Drawer]) -> Iterable[P
         return drawers[0].pieces
     pieces = {piece.order: piece for drawer in drawers for piece in drawer.pieces}
     return within(window, (pieces[order] for order in sorted(pieces)))
+
+
+def _lapsed(feed: Feed, states: Iterable[State], zone: ZoneInfo) -> Lapsed:
+    since = max(state.missing_since for state in states if state.missing_since).astimezone(zone)
+    return Lapsed(
+        f"'{feed.title}' is shown no more: its learning-management system has not given its calendar out since "
+        f"{since:%Y-%m-%d}. The feed comes back with the calendar."
+    )
 
 
 def _not_ready(feed: Feed, state: State | None, now: datetime) -> NotReady:

@@ -7,7 +7,8 @@ those hashes name is taken from the process's own memory. So nothing ever has to
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -16,19 +17,24 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cachetools import LRUCache
-from sqlalchemy import Connection, Engine, Row, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from app.feeds.build import Drawer, Press, draw, pack, reading_hash, settled, shown, unpack, version_of
 from app.feeds.feed import Shown, State, Unknown, Version
+from app.feeds.history import note
 from app.feeds.partial import Merged
+from app.feeds.rhythm import OUTDATED
+from app.feeds.stowed import basis_of, shared, stow, unstow
 from app.store import tables
 from app.store.days import remembered_days
 from app.store.engine import writing
-from bridges.model import CalendarRef, Found, RemoteRef, Window
+from bridges.model import CalendarRef, Found, RemoteRef, Window, instant
 
 ROOM = 64 * 1024 * 1024
 """Bytes of bodies that one process remembers; and again, of pieces."""
+REMEMBERED = timedelta(days=400)
+"""How long the version of an event outlives it, should it come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +64,42 @@ class Shelf:
 
     def state(self, calendar: CalendarRef) -> State | None:
         """How the calendar's reading stands; None if nobody ever tried."""
+        return self.states([calendar]).get(calendar)
+
+    def states(self, calendars: Collection[CalendarRef]) -> Mapping[CalendarRef, State]:
+        """How their readings stand, in one look; those that nobody ever tried are missing."""
         table = tables.calendar_reading.c
         columns = [column for column in table if column is not table.found]
+        names = {str(calendar): calendar for calendar in calendars}
+        mine = table.calendar == next(iter(names)) if len(names) == 1 else table.calendar.in_(names)
         with self.engine.connect() as connection:
-            row = connection.execute(select(*columns).where(_of(calendar))).first()
-        if row is None:
-            return None
+            rows = {row.calendar: row for row in connection.execute(select(*columns).where(mine))}
+        return {calendar: self._state(rows[name]) for name, calendar in names.items() if name in rows}
+
+    def checks(self) -> Mapping[str, datetime | None]:
+        """When each calendar is to be read again, by its name; None for a first reading that never came to its end."""
+        table = tables.calendar_reading.c
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(table.calendar, table.next_check, table.hash, table.failures)).all()
+        return {row.calendar: row.next_check if row.hash or row.failures else None for row in rows}
+
+    def count(self, lms: str) -> int:
+        """How many calendars of that LMS are read."""
+        table = tables.calendar_reading.c
+        mine = table.calendar.startswith(f"{lms}/", autoescape=True), table.unused_since.is_(None)
+        with self.engine.connect() as connection:
+            return connection.execute(select(func.count()).where(*mine)).scalar_one()
+
+    def _state(self, row: Row[Any]) -> State:
         window = self._window(row) if row.hash else None
-        return State(row.read_at, row.hash, window, row.next_check, row.failures, row.problem)
+        known = row.read_at, row.hash, window, row.next_check, row.failures, row.problem
+        return State(*known, row.missing_since, row.far_check, row.quiet)
 
     def drawer(self, calendar: CalendarRef, hash: str, press: Press) -> Drawer:
-        """The pieces of the calendar's last reading: of that called `hash`, or of one that has come since."""
+        """The pieces of the calendar's last reading: of that called `hash`, or of one that has come since.
+
+        Those of the reading before are used again; a process that has none takes them from the store.
+        """
         with self._lock:
             old = self._drawers.get((calendar, press))
         if old and old.hash == hash:
@@ -76,11 +107,29 @@ class Shelf:
         table = tables.calendar_reading.c
         with self.engine.connect() as connection:
             row = connection.execute(select(table.hash, table.found).where(_of(calendar))).one()
-        drawer = draw(old, row.hash, row.found, press.maker(calendar.lms))
+            drawer = None if old else _unstowed(connection, calendar, press, row.hash, row.found)
+        if drawer is None:
+            drawer = draw(old, row.hash, row.found, press.maker(calendar.lms))
+            self._stow(calendar, press, drawer)
         if drawer.size <= ROOM // 2:
             with self._lock:
                 self._drawers[calendar, press] = drawer
         return drawer
+
+    def _stow(self, calendar: CalendarRef, press: Press, drawer: Drawer) -> None:
+        """Keep the pieces for other processes, if all feeds may share them. A store that is busy may do without."""
+        if not shared(press):
+            return
+        table = tables.calendar_piece
+        mine = (table.c.calendar == str(calendar)) & (table.c.form == press.form.value)
+        basis = basis_of(press, drawer.hash, calendar.lms)
+        values = {"basis": basis, "pieces": stow(drawer)}
+        with suppress(OperationalError, IntegrityError), writing(self.engine) as connection:
+            if connection.execute(select(table.c.basis).where(mine)).scalar() == basis:
+                return
+            if not connection.execute(update(table).where(mine).values(values)).rowcount:
+                row = {"calendar": str(calendar), "form": press.form.value}
+                connection.execute(insert(table).values(row | values))
 
     def _window(self, row: Row[Any]) -> Window:
         return Window(row.window_start.astimezone(self.zone), row.window_end.astimezone(self.zone))
@@ -104,77 +153,98 @@ class Shelf:
             return [], None
         return [unpack(line) for line in row.found.split(b"\n")], row.doubt
 
-    def keep(self, calendar: CalendarRef, merged: Merged, window: Window, now: datetime, next_check: datetime) -> None:
-        """Put a whole reading in place of the last one, with the versions of its events."""
+    def outdate(self, calendar: CalendarRef) -> None:
+        """It was changed by us: whoever asks for it next waits until all of it is read. Not where it fails anyway."""
+        table = tables.calendar_reading
+        values = {"next_check": OUTDATED, "far_check": None}
+        with writing(self.engine) as connection:
+            connection.execute(update(table).where(_of(calendar), table.c.failures == 0).values(values))
+
+    def keep(
+        self,
+        calendar: CalendarRef,
+        merged: Merged,
+        window: Window,
+        now: datetime,
+        next_check: Callable[[int], datetime],
+        far_check: datetime | None = None,
+    ) -> None:
+        """Put a reading in place of the last one, with the versions of its events.
+
+        `next_check` is asked with the number of readings in a row that brought nothing new; `far_check` is when all of
+        the window is due again, None for as it is.
+        """
         found = merged.found
         with writing(self.engine) as connection:
             meant = [*settled(found, remembered_days(connection, str(calendar)), self.zone)]
             versions = _versions(connection, calendar, meant, now)
             packed = pack(shown(item, versions[item.ref]) for item in meant)
+            quiet, hash = _quiet(connection, calendar, packed, window), reading_hash(packed, window)
+            note(connection, calendar, hash, packed, now)
             values = {
+                "quiet": quiet,
+                "next_check": next_check(quiet),
+                "far_check": far_check or tables.calendar_reading.c.far_check,
+                "missing_since": None,
                 "found": packed,
-                "hash": reading_hash(packed, window),
+                "hash": hash,
                 "window_start": window.start,
                 "window_end": window.end,
                 "read_at": now,
-                "next_check": next_check,
                 "failures": 0,
                 "problem": _doubts(merged),
                 "doubt": func.coalesce(tables.calendar_reading.c.doubt, now) if merged.doubted else None,
             }
             connection.execute(update(tables.calendar_reading).where(_of(calendar)).values(values))
 
-    def fail(self, calendar: CalendarRef, problem: str, next_check: Callable[[int], datetime]) -> None:
-        """Mark the last try as failed and keep the reading; `next_check` is asked with the failures in a row."""
+    def fail(
+        self,
+        calendar: CalendarRef,
+        problem: str,
+        next_check: Callable[[int], datetime],
+        missing: datetime | None = None,
+    ) -> None:
+        """Mark the last try as failed and keep the reading; `next_check` is asked with the failures in a row.
+
+        `missing` is now where the LMS says that there is no such calendar; the first of such times is kept.
+        """
         with writing(self.engine) as connection:
             column = tables.calendar_reading.c.failures
             failures = connection.execute(select(column).where(_of(calendar))).scalar_one() + 1
             values = {"failures": failures, "problem": problem, "next_check": next_check(failures)}
+            if missing:
+                values["missing_since"] = func.coalesce(tables.calendar_reading.c.missing_since, missing)
             connection.execute(update(tables.calendar_reading).where(_of(calendar)).values(values))
 
     def body(self, feed_id: int, form: str) -> Body | None:
-        """The feed's last good body under that name; its bytes out of our memory where the store's etag names them."""
+        """The feed's last good body under that name, if this process has the bytes that the store's etag names."""
         table = tables.feed_body.c
         with self.engine.connect() as connection:
             row = connection.execute(
                 select(table.etag, table.changed_at, table.basis).where(_body_of(feed_id, form))
             ).first()
-            if row is None:
-                return None
-            with self._lock:
-                known = self._bytes.get(row.etag)
-            if known is not None:
-                return Body(known, row.etag, row.changed_at, row.basis)
-            columns = (table.body, table.etag, table.changed_at, table.basis)
-            body = Body(*connection.execute(select(*columns).where(_body_of(feed_id, form))).one())
-        if not body.body:
-            return None
-        self._remember(body.etag, body.body)
-        return body
+        with self._lock:
+            known = self._bytes.get(row.etag) if row else None
+        return Body(known, row.etag, row.changed_at, row.basis) if row and known is not None else None
 
     def size(self, feed_id: int, form: str) -> int:
-        """Bytes of the last body, whether the store has it or its validators alone."""
+        """Bytes of the last body; 0 if there was none."""
         with self.engine.connect() as connection:
             return connection.execute(select(tables.feed_body.c.size).where(_body_of(feed_id, form))).scalar() or 0
 
-    def put(self, feed_id: int, form: str, body: bytes, basis: str, now: datetime, whole: bool = True) -> Body:
+    def put(self, feed_id: int, form: str, body: bytes, basis: str, now: datetime) -> Body:
         """Keep a body that was built; its time of change moves only if its bytes did. Unknown if the feed is gone.
 
-        What is not `whole` leaves only its validators in the store, that it may grow with calendars and not with
-        their readers: it is joined again from the readings.
+        The bytes stay in this process and the store has their validators, that it may grow with calendars and not
+        with their readers: whoever lacks a body joins it again from the pieces.
         """
         etag = sha256(body).hexdigest()
         self._remember(etag, body)
-        try:
-            with writing(self.engine) as connection:
-                new = Body(body if whole else b"", etag, now, basis)
-                changed_at = _put(connection, feed_id, form, new, len(body))
-        except IntegrityError:  # another process was the first to put one, or the feed has just been removed
-            known = self.body(feed_id, form)
-            if known is None:
-                raise Unknown("there is no such feed any more") from None
-            return known
-        return Body(body, etag, changed_at, basis)
+        for _ in range(2):
+            with suppress(IntegrityError), writing(self.engine) as connection:
+                return Body(body, etag, _put(connection, feed_id, form, Body(body, etag, now, basis)), basis)
+            # another process was the first to put one, or the feed has just been removed
+        raise Unknown("there is no such feed any more")
 
     def compressed(self, etag: str, body: bytes) -> bytes:
         """The body with gzip, the same bytes each time."""
@@ -191,6 +261,34 @@ class Shelf:
                 self._bytes[key] = value
 
 
+def _unstowed(connection: Connection, calendar: CalendarRef, press: Press, hash: str, packed: bytes) -> Drawer | None:
+    """The pieces that the store has of this reading; None if they were never kept, or of another one."""
+    table = tables.calendar_piece.c
+    mine = table.calendar == str(calendar), table.form == press.form.value
+    if not shared(press):
+        return None
+    blob = connection.execute(select(table.pieces).where(*mine, table.basis == basis_of(press, hash, calendar.lms)))
+    found = blob.scalar()
+    return None if found is None else unstow(found, hash, packed)
+
+
+def _quiet(connection: Connection, calendar: CalendarRef, packed: bytes, window: Window) -> int:
+    """How many readings in a row brought nothing new, this one included. What the window's roll brings is no news."""
+    table = tables.calendar_reading.c
+    columns = table.found, table.window_start, table.window_end, table.quiet
+    row = connection.execute(select(*columns).where(_of(calendar))).one()
+    if row.found is None:
+        return 1
+    if (row.window_start, row.window_end) != (instant(window.start), instant(window.end)):
+        return max(int(row.quiet), 1)
+    return int(row.quiet) + 1 if row.found == packed else 0
+
+
+def batched(names: Sequence[Any], size: int = 500) -> Iterator[Sequence[Any]]:
+    """So many at a time: a statement takes only some parameters."""
+    return (names[start : start + size] for start in range(0, len(names), size))
+
+
 def _doubts(merged: Merged) -> str:
     if not merged.doubted:
         return ""
@@ -205,12 +303,12 @@ def _body_of(feed_id: int, form: str) -> Any:
     return (tables.feed_body.c.feed_id == feed_id) & (tables.feed_body.c.form == str(form))
 
 
-def _put(connection: Connection, feed_id: int, form: str, new: Body, size: int) -> datetime:
+def _put(connection: Connection, feed_id: int, form: str, new: Body) -> datetime:
     """Since when the body has these bytes. One second after the last change at least, for HTTP's dates know no less."""
     table = tables.feed_body
     old = connection.execute(select(table.c.etag, table.c.changed_at).where(_body_of(feed_id, form))).first()
     if old is None:
-        row = {"feed_id": feed_id, "form": str(form), "body": new.body, "size": size, "etag": new.etag}
+        row = {"feed_id": feed_id, "form": str(form), "size": len(new.body), "etag": new.etag}
         connection.execute(insert(table).values(row | {"changed_at": new.changed_at, "basis": new.basis}))
         return new.changed_at
     if old.etag == new.etag:
@@ -218,7 +316,7 @@ def _put(connection: Connection, feed_id: int, form: str, new: Body, size: int) 
         changed_at: datetime = old.changed_at
         return changed_at
     changed_at = max(new.changed_at, old.changed_at + timedelta(seconds=1))
-    values = {"body": new.body, "size": size, "etag": new.etag, "changed_at": changed_at, "basis": new.basis}
+    values = {"size": len(new.body), "etag": new.etag, "changed_at": changed_at, "basis": new.basis}
     connection.execute(update(table).where(_body_of(feed_id, form)).values(values))
     return changed_at
 
@@ -239,6 +337,9 @@ def _versions(
             mine = table.c.calendar == str(calendar), table.c.ref == ref
             values = {"hash": version.hash, "seen_at": version.seen_at, "sequence": version.sequence}
             connection.execute(update(table).where(*mine).values(values))
+    if past := [ref for ref, one in known.items() if ref not in versions and now - one.seen_at > REMEMBERED]:
+        for some in batched(past):
+            connection.execute(delete(table).where(table.c.calendar == str(calendar), table.c.ref.in_(some)))
     rows = [
         {
             "calendar": str(calendar),

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.feeds.feed import USUAL_HORIZON, Did, Form
+from app.feeds.rhythm import Rhythm
 from app.feeds.serve import Feeds
 from app.store.engine import open_engine
 from app.store.migrate import migrate
@@ -41,7 +42,7 @@ class Centre:
             now=lambda: self.site.now,
             zone=ZoneInfo("America/New_York"),
             horizon=USUAL_HORIZON,
-            every=HOUR,
+            rhythm=Rhythm(HOUR, adaptive=False),
         )
         self.feeds.add("all", "All", CalendarRef("sim", Kind.INSTITUTION), public=True)
 

@@ -14,7 +14,9 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
+from app.feeds.behind import Later, at_once
 from app.feeds.feed import USUAL_HORIZON
+from app.feeds.rhythm import Rhythm
 from app.feeds.serve import Feeds
 from app.store.engine import open_engine
 from app.store.tables import metadata
@@ -26,6 +28,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 COURSE = CalendarRef("school", Kind.COURSE, "math")
 HOUR = timedelta(hours=1)
 MONDAY = datetime(2026, 3, 9, 9, tzinfo=UTC)
+STEADY = Rhythm(HOUR, far_every=HOUR, adaptive=False)
 
 
 @dataclass(slots=True)
@@ -87,7 +90,7 @@ class World:
     school: School = field(default_factory=School)
     clock: Clock = field(default_factory=Clock)
 
-    def feeds(self, zone: ZoneInfo = BERLIN) -> Feeds:
+    def feeds(self, zone: ZoneInfo = BERLIN, later: Later = at_once, rhythm: Rhythm = STEADY) -> Feeds:
         """Feeds with caches of their own, as another process would have them."""
         return Feeds(
             self.engine,
@@ -95,7 +98,8 @@ class World:
             now=self.clock,
             zone=zone,
             horizon=USUAL_HORIZON,
-            every=HOUR,
+            rhythm=rhythm,
+            later=later,
         )
 
     def source(self, lms: str) -> Source:
