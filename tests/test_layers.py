@@ -49,7 +49,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.imports.pull.addresses": (set(), set()),
     "app.imports.pull.dial": ({"app.imports.pull.addresses"}, {"requests", "urllib3"}),
     "app.imports.pull.fetch": ({"app.imports.pull.addresses", "app.imports.pull.dial"}, {"requests", "urllib3"}),
-    "app.feeds": (HALLWAY, {"sqlalchemy", "cachetools"}),
+    "app.feeds": (HALLWAY | {"bridges.markup"}, {"sqlalchemy", "cachetools"}),
     "app.refresh": ({"bridges.model", "app.feeds", "app.imports"}, set()),
     "app.parts": (
         HALLWAY | {"app.config", "app.feeds", "app.imports", "app.refresh", "bridges"},

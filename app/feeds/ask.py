@@ -75,6 +75,7 @@ def part(body: bytes, asked: Part) -> bytes:
     told["total"] = len(events)
     if asked.offset + asked.limit < len(events):
         told["next_offset"] = asked.offset + asked.limit
+    told.pop("cursor", None)  # it stands for all of the feed
     told["events"] = [{name: event[name] for name in FIELDS if name in asked.fields} for event in page]
     return dumped(told)
 

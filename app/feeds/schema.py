@@ -6,7 +6,9 @@ from typing import Any
 
 VERSION = 1
 PATH = "/schema/feed-v1.json"
-PART_PATH, ROOMS_PATH, NEXT_PATH, NOW_PATH = (f"/schema/{name}-v1.json" for name in ("part", "rooms", "next", "now"))
+PART_PATH, SINCE_PATH, ROOMS_PATH, NEXT_PATH, NOW_PATH = (
+    f"/schema/{name}-v1.json" for name in ("part", "since", "rooms", "next", "now")
+)
 
 _MOMENT = {"type": "string", "format": "date-time"}
 
@@ -69,6 +71,7 @@ SCHEMA: dict[str, Any] = {
             "additionalProperties": False,
             "properties": {"start": _MOMENT, "end": _MOMENT},
         },
+        "cursor": {"type": "string", "minLength": 1, "description": "ask with since= what has changed after this"},
         "events": {"type": "array", "description": "by start, then uid", "items": _EVENT},
     },
 }
@@ -78,12 +81,25 @@ FIELDS = tuple(_EVENT["properties"])
 PART: dict[str, Any] = SCHEMA | {
     "title": "A part of a calbridge feed",
     "description": "A feed asked with from, to, order, offset, limit or fields.",
-    "required": [*SCHEMA["required"], "total"],
+    "required": ["version", "title", "zone", "window", "events", "total"],
     "properties": {
-        **SCHEMA["properties"],
+        **{name: part for name, part in SCHEMA["properties"].items() if name != "cursor"},
         "events": {"type": "array", "items": _EVENT | {"required": []}},
         "total": {"type": "integer", "minimum": 0, "description": "events over all pages"},
         "next_offset": {"type": "integer", "minimum": 1, "description": "where the next page begins, if there is one"},
+    },
+}
+
+_WITHOUT_EVENTS = {name: part for name, part in SCHEMA["properties"].items() if name != "events"}
+SINCE: dict[str, Any] = SCHEMA | {
+    "title": "What changed in a calbridge feed since a cursor",
+    "description": "Put added and changed events in place by their uid, take the removed ones out: that is the feed.",
+    "required": [*_WITHOUT_EVENTS, "added", "changed", "removed"],
+    "properties": {
+        **_WITHOUT_EVENTS,
+        "added": {"type": "array", "items": _EVENT},
+        "changed": {"type": "array", "items": _EVENT},
+        "removed": {"type": "array", "items": {"type": "string", "minLength": 1}, "description": "by their uid"},
     },
 }
 
@@ -117,5 +133,5 @@ NOW = _answer(
     free_until={"anyOf": [_MOMENT, {"type": "null"}]},
 )
 
-SCHEMAS = {PATH: SCHEMA, PART_PATH: PART, ROOMS_PATH: ROOMS, NEXT_PATH: NEXT, NOW_PATH: NOW}
+SCHEMAS = {PATH: SCHEMA, PART_PATH: PART, SINCE_PATH: SINCE, ROOMS_PATH: ROOMS, NEXT_PATH: NEXT, NOW_PATH: NOW}
 """Every schema that is served, by its path."""

@@ -1,0 +1,143 @@
+"""What is new in a feed since a cursor, and what changed last. It asks the store alone, never an LMS."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Engine, select
+
+from app.feeds.ask import dumped
+from app.feeds.build import Press, uid_of, unpack
+from app.feeds.cursor import Cursor, TooOld, short
+from app.feeds.feed import Feed, Form, Snapshot
+from app.feeds.history import Lines, Past, Step, past_of
+from app.store import tables
+from bridges.model import CalendarRef, Window, instant
+
+Told = Mapping[str, Any]
+"""An event of the JSON form."""
+RECENT, STEPS = 100, 100
+"""Changes that are told, and replaced readings of each calendar that are looked through for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event's latest change: before and after as the feed tells it, None where it was, or is, not there."""
+
+    uid: str
+    at: datetime
+    before: Told | None
+    after: Told | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The changes of all feeds of one store, whose times are shown in `zone`."""
+
+    engine: Engine
+    zone: ZoneInfo
+
+    def since(self, snapshot: Snapshot, text: str) -> bytes:
+        """The answer to `since=`: added, changed, removed, and the cursor to ask with next.
+
+        `snapshot` is the feed's JSON form. ValueError for what is no cursor, TooOld for one that cannot be followed.
+        """
+        head, before = head_of(snapshot.body), Cursor.parse(text, self.zone)
+        now = Cursor.parse(head["cursor"], self.zone)
+        if before.rules != now.rules or not before.readings.keys() <= now.readings.keys():
+            raise TooOld
+        old, new = {}, {}
+        for calendar in self._named(now.readings):
+            key = short(calendar)
+            if before == now or (before.window == now.window and before.readings.get(key) == now.readings[key]):
+                continue
+            then, lines = self._lines(calendar, before.readings.get(key), now.readings[key])
+            if before.window == now.window:
+                then, lines = _apart(then, lines), _apart(lines, then)
+            old |= told(snapshot.feed, calendar, then, before.window, self.zone)
+            new |= told(snapshot.feed, calendar, lines, now.window, self.zone)
+        return dumped(head | delta(old, new))
+
+    def _lines(self, calendar: CalendarRef, before: bytes | None, now: bytes) -> tuple[Lines, Lines]:
+        past = past_of(self.engine, calendar)
+        old = {} if before is None else past.reading(before.hex()) if past else None
+        new = past.reading(now.hex()) if past else None
+        if old is None or new is None:
+            raise TooOld
+        return old, new
+
+    def _named(self, keys: Iterable[bytes]) -> Sequence[CalendarRef]:
+        """The calendars of those short names, in the order of their full ones."""
+        wanted, table = set(keys), tables.calendar_reading.c
+        with self.engine.connect() as connection:
+            names = connection.execute(select(table.calendar).order_by(table.calendar)).scalars()
+            return [calendar for calendar in map(CalendarRef.parse, names) if short(calendar) in wanted]
+
+    def recent(self, snapshot: Snapshot) -> Sequence[Change]:
+        """The latest change of each event that changed lately, the newest first, as the feed tells them."""
+        now = Cursor.parse(head_of(snapshot.body)["cursor"], self.zone)
+        found: dict[str, Change] = {}
+        for calendar in self._named(now.readings):
+            past = past_of(self.engine, calendar, STEPS)
+            for change in _told_changes(snapshot.feed, calendar, past, now.window, self.zone) if past else ():
+                if change.uid not in found or found[change.uid].at < change.at:
+                    found[change.uid] = change
+        return sorted(found.values(), key=lambda change: (change.at, change.uid), reverse=True)[:RECENT]
+
+
+def head_of(body: bytes) -> dict[str, Any]:
+    """All of a JSON form but its events; in a JSON text these bytes stand nowhere else."""
+    head, _, _ = body.partition(b',"events":[')
+    found: dict[str, Any] = json.loads(head + b"}")
+    return found
+
+
+def told(feed: Feed, calendar: CalendarRef, lines: Lines, window: Window, zone: ZoneInfo) -> dict[str, Told]:
+    """The events of these lines that the feed shows in that window, by UID."""
+    make = Press.of(Form.JSON, feed, window, zone).maker(calendar.lms)
+    pieces = (make(line) for line in lines.values())
+    first, last = instant(window.start), instant(window.end)
+    shown = (
+        json.loads(piece.body)
+        for piece in pieces
+        if piece and piece.first < last and (piece.last > first or piece.first == piece.last == first)
+    )
+    return {event["uid"]: event for event in shown}
+
+
+def delta(old: Mapping[str, Told], new: Mapping[str, Told]) -> dict[str, Any]:
+    """What makes the new events of the old ones."""
+    return {
+        "added": [event for uid, event in new.items() if uid not in old],
+        "changed": [event for uid, event in new.items() if uid in old and old[uid] != event],
+        "removed": sorted(old.keys() - new.keys()),
+    }
+
+
+def _apart(lines: Lines, other: Lines) -> Lines:
+    return {ref: line for ref, line in lines.items() if other.get(ref) != line}
+
+
+def _told_changes(feed: Feed, calendar: CalendarRef, past: Past, window: Window, zone: ZoneInfo) -> Iterator[Change]:
+    """What came, changed or went. What merely came into the window with the days, or left it so, is no news."""
+    for step, before, after in past.changes():
+        old, new = (_one(feed, calendar, line, window, zone) for line in (before, after))
+        if old == new or (old is None and after and not _was_in_sight(after, step, window)):
+            continue
+        ref = unpack(before or after or b"").ref
+        yield Change(uid_of(calendar.lms, ref), step.at, old, new)
+
+
+def _one(feed: Feed, calendar: CalendarRef, line: bytes | None, window: Window, zone: ZoneInfo) -> Told | None:
+    if line is None:
+        return None
+    return next(iter(told(feed, calendar, {"": line}, window, zone).values()), None)
+
+
+def _was_in_sight(line: bytes, step: Step, window: Window) -> bool:
+    return step.spoke_for(*window.span(unpack(line).event.when))
