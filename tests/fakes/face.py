@@ -48,6 +48,6 @@ KINDS = {
     "brightspace": Kind(lambda journal: FakeBrightspace(journal=journal)),
     "itslearning": Kind(lambda journal: FakeItslearning(journal=journal)),
     "learningspace": Kind(lambda _: FakeLearningSpace.busy(), journals=False),
-    "imip": Kind(lambda _: FakeRelay(), relaying, journals=False),
+    "imip": Kind(lambda journal: FakeRelay(journal=journal), relaying),
 }
 """By the name of the bridge that connects to it."""

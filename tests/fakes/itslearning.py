@@ -461,7 +461,9 @@ class FakeItslearning:
             detail = work()
         except Refused as error:
             detail = ("Error", key, str(error))
-        self._note(do=deed, key=detail[1], type=detail[0], text=detail[2])
+        stored = next((each for each in self.events.values() if each.key == detail[1]), None)
+        told = {name: stored.fields.get(name) for name in ("Title", "StartDateTime", "EndDateTime")} if stored else {}
+        self._note(do=deed, key=detail[1], type=detail[0], text=detail[2], **told)
         return detail
 
     def _create(self, partner: str, key: str, event: dict[str, str]) -> tuple[str, str, str]:

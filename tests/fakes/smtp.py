@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 import tempfile
 import threading
@@ -67,6 +68,7 @@ class FakeRelay:
     unheard   breaks off before it takes the next message, so many times
     after     so many messages pass before `lost` and `unheard` strike
     slow      seconds before a message is answered
+    journal   a file that gets a line of JSON for each message taken: its recipients, and its text
     """
 
     security: str = "none"
@@ -80,6 +82,7 @@ class FakeRelay:
     received: list[Received] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    journal: Path | None = None
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
@@ -178,6 +181,9 @@ class FakeRelay:
         assert isinstance(content, bytes)
         message = message_from_bytes(content, EmailMessage, policy=RULES)
         self.received.append(Received(envelope.mail_from or "", tuple(envelope.rcpt_tos), message))
+        if self.journal:
+            with self.journal.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"to": envelope.rcpt_tos, "message": content.decode("ascii")}) + "\n")
         await asyncio.sleep(self.slow)
         if self.lost and strikes:
             self.lost -= 1

@@ -71,7 +71,7 @@ def test_only_those_that_are_named_start(start: Start) -> None:
     assert re.findall(r"^# (\w+)://127\.0\.0\.1:\d+$", text, re.MULTILINE) == ["http", "smtp"]
 
 
-@pytest.mark.parametrize("arguments", [("moodle",), ("--journal", "x"), ("imip", "--journal", "x")])
+@pytest.mark.parametrize("arguments", [("moodle",), ("--journal", "x"), ("learningspace", "--journal", "x")])
 def test_what_cannot_be_started_is_said(start: Start, arguments: tuple[str, ...]) -> None:
     process = start(*arguments)
     _, errors = process.communicate(timeout=20)
