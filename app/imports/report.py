@@ -16,6 +16,7 @@ Progress = Callable[[int, int], None]
 never from two at a time."""
 
 
+DELETED_THERE = "Somebody has deleted it in the LMS. It was left so: 'calbridge drift restore' writes it again."
 LEFT_SO = "It was left so; 'calbridge drift list' shows it, and 'drift restore' writes it again."
 
 
@@ -89,9 +90,9 @@ class Report:
         return f"{text}: {self.stopped}" if self.stopped else text
 
 
-def note(change: Change, reason: str = "") -> Note:
-    """The change as a line of a report."""
-    return Note(change.id, change.event.title, deed_of(change), reason)
+def note(change: Change, reason: str = "", deed: Deed | None = None) -> Note:
+    """The change as a line of a report; `deed` is what was done in its place."""
+    return Note(change.id, change.event.title, deed or deed_of(change), reason)
 
 
 def spared_note(spared: Spared) -> Note:

@@ -1,19 +1,19 @@
 """Makes changes in one calendar: into its ledger before, through its sink, and into its ledger after.
 
 A change may take several tries: a key that turns out to be spent gives way to the next generation, and an update of
-what somebody deleted becomes a create.
+what somebody deleted becomes a create, unless what people delete is to stay deleted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
 from app.imports.ledger import Ledger
 from app.imports.plan import Change, Create, Delete, Desired, Entry, State, Update, next_generation, sync_key
-from app.imports.report import Deed, Note, note
+from app.imports.report import DELETED_THERE, Deed, Note, note
 from bridges.contract import BatchSink, Drop, Order, Put, Sink
 from bridges.errors import BridgeError, Denied, Gone, KeyTaken, NotSent, Rejected, Transient
 from bridges.model import Event, OccurrenceId, RemoteRef
@@ -21,7 +21,7 @@ from bridges.model import Event, OccurrenceId, RemoteRef
 MOST_SPENT_KEYS = 50
 """Keys in a row that an LMS may call taken before we believe that it is something else."""
 
-_DELETED_THERE = "Somebody had deleted it in the LMS; it was written again."
+_WRITTEN_AGAIN = "Somebody had deleted it in the LMS; it was written again."
 
 T = TypeVar("T")
 
@@ -55,7 +55,8 @@ class Writer:
     """Writes into one calendar. Several threads may `make` at a time.
 
     `run` is the run that the journal names. `source` answers for what is written, but for the `owners` of events
-    that are brought back.
+    that are brought back. `reasons` stand beside what was done in the report. `keeps` says of an import, by its name,
+    whether what people delete of its events stays deleted.
     """
 
     sink: Sink
@@ -64,6 +65,8 @@ class Writer:
     source: str
     run: int | None = None
     owners: Mapping[OccurrenceId, str] = field(default_factory=dict)
+    reasons: Mapping[OccurrenceId, str] = field(default_factory=dict)
+    keeps: Callable[[str], bool] = lambda source: False
 
     def make(self, changes: Sequence[Change]) -> list[Result]:
         """Make these changes together, and say what became of each, in their order."""
@@ -109,8 +112,10 @@ class Writer:
             return
         with self.ledger.together():
             for each in fresh:
-                source = self.owners.get(each.change.id, self.source)
-                self.ledger.intend(each.change, source, self.run)
+                self.ledger.intend(each.change, self._owner(each.change.id), self.run)
+
+    def _owner(self, id: OccurrenceId) -> str:
+        return self.owners.get(id, self.source)
 
     def _order(self, change: Change, standing: RemoteRef | None = None) -> Order:
         if isinstance(change, Delete):
@@ -162,6 +167,9 @@ class Writer:
             # what stands there may be older than this event: the key says whose it is, not how it looks
             return replace(tried, standing=outcome.ref)
         if isinstance(outcome, Gone) and isinstance(change, Update):
+            if self.keeps(self._owner(change.id)):
+                self.ledger.drifted(change.id, None)
+                return note(change, DELETED_THERE, Deed.LEAVE)
             self.ledger.deleted(change.id)
             generation = next_generation(change.generation, self.sink.rules)
             return replace(tried, change=Create(change.id, change.event, change.days, generation))
@@ -174,7 +182,7 @@ class Writer:
             self.ledger.refused(change, str(outcome))
             return outcome
         self._settled(change.id, outcome)
-        return _done(tried)
+        return _done(tried, self.reasons.get(change.id, ""))
 
     def _settled(self, id: OccurrenceId, outcome: RemoteRef | None) -> None:
         """A put is answered with its ref, a drop with None."""
@@ -205,14 +213,16 @@ class Writer:
                 outcomes[place] = landed[0] if landed else None
                 found |= set(landed[:1])
         with self.ledger.together():
-            for change, outcome in zip(changes, outcomes, strict=True):
-                self._repeated(change, outcome)
+            for entry, change, outcome in zip(entries, changes, outcomes, strict=True):
+                self._repeated(entry, change, outcome)
         if stop := next((each for each in outcomes if isinstance(each, Transient | Denied)), None):
             raise stop
         return found | {each for each in outcomes if isinstance(each, str)}
 
-    def _repeated(self, change: Change, outcome: Outcome) -> None:
-        if isinstance(outcome, Rejected):
+    def _repeated(self, entry: Entry, change: Change, outcome: Outcome) -> None:
+        if outcome is None and isinstance(change, Update) and self.keeps(entry.source):
+            self.ledger.drifted(change.id, None)
+        elif isinstance(outcome, Rejected):
             self.ledger.refused(change, str(outcome))
         elif not isinstance(outcome, BridgeError):
             self._settled(change.id, outcome)
@@ -244,9 +254,9 @@ def _is_spent(tried: _Try, outcome: Outcome | _Standing) -> bool:
     return isinstance(outcome, KeyTaken) or (tried.standing is not None and isinstance(outcome, Gone))
 
 
-def _done(tried: _Try) -> Note:
+def _done(tried: _Try, reason: str) -> Note:
     again = isinstance(tried.meant, Update) and isinstance(tried.change, Create)
-    return replace(note(tried.meant), deed=Deed.RECREATE, reason=_DELETED_THERE) if again else note(tried.meant)
+    return note(tried.meant, reason or _WRITTEN_AGAIN, Deed.RECREATE) if again else note(tried.meant, reason)
 
 
 def _meant(entry: Entry) -> Update | Delete:
