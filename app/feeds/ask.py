@@ -54,9 +54,12 @@ class Part:
             raise ValueError(f"order: '{order}' is neither start nor -start")
         if unknown := [name for name in fields if name not in FIELDS]:
             raise ValueError(f"fields: there is no '{unknown[0]}'; there are {', '.join(FIELDS)}")
+        since, until = (_moment(name, query.get(name), zone) for name in ("from", "to"))
+        if since and until and since >= until:
+            raise ValueError(f"from, to: '{query['from'][:30]}' is not before '{query['to'][:30]}'")
         return cls(
-            _moment("from", query.get("from"), zone),
-            _moment("to", query.get("to"), zone),
+            since,
+            until,
             order == "-start",
             whole("offset", query.get("offset", "0"), 0),
             whole("limit", query.get("limit", str(MOST)), 1),

@@ -12,7 +12,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from app.feeds.feed import Snapshot
+from app.feeds.feed import Feed
 from app.feeds.since import Change
 from app.ics.render import clean, one_line
 
@@ -20,19 +20,19 @@ SPACE = "http://www.w3.org/2005/Atom"
 _NO_XML = {ord(letter): "\N{REPLACEMENT CHARACTER}" for letter in "\ufffe\uffff"}
 
 
-def atom(snapshot: Snapshot, changes: Iterable[Change]) -> bytes:
-    """The document. `snapshot` is the feed in any form; its links are relative to the feed's own address."""
+def atom(feed: Feed, changes: Iterable[Change]) -> bytes:
+    """The document. Its links are relative, so that a secret address stands in none."""
     told = list(changes)
-    feed, slug = Element("feed", xmlns=SPACE), snapshot.feed.slug
-    _text(feed, "id", _urn(f"feed {snapshot.feed.id} {snapshot.feed.created_at.isoformat()} {snapshot.feed.view}"))
-    _text(feed, "title", one_line(snapshot.feed.title))
-    _text(feed, "updated", _moment(max((change.at for change in told), default=snapshot.feed.created_at)))
-    _text(SubElement(feed, "author"), "name", "calbridge")
-    SubElement(feed, "link", rel="self", type="application/atom+xml", href=f"{slug}.atom")
-    SubElement(feed, "link", rel="alternate", type="text/calendar", href=f"{slug}.ics")
+    root = Element("feed", xmlns=SPACE)
+    _text(root, "id", _urn(f"feed {feed.id} {feed.created_at.isoformat()} {feed.view}"))
+    _text(root, "title", one_line(feed.title))
+    _text(root, "updated", _moment(max((change.at for change in told), default=feed.created_at)))
+    _text(SubElement(root, "author"), "name", "calbridge")
+    SubElement(root, "link", rel="self", type="application/atom+xml", href=f"{feed.slug}.atom")
+    SubElement(root, "link", rel="alternate", type="text/calendar", href=f"{feed.slug}.ics")
     for change in told:
-        _entry(feed, change)
-    return b'<?xml version="1.0" encoding="utf-8"?>\n' + tostring(feed, encoding="utf-8") + b"\n"
+        _entry(root, change)
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{tostring(root, "unicode")}\n'.encode()
 
 
 def _entry(feed: Element, change: Change) -> None:

@@ -20,6 +20,7 @@ from app.feeds.dialects import CALENDARS, extra, spoken, worded
 from app.feeds.feed import Feed, Form, Shown, Version
 from app.feeds.policies import COLOURS, Policies, Privacy, applied
 from app.feeds.schema import VERSION
+from app.ics.jcal import jcal
 from app.ics.render import Clock, Cover, Published, clean, clean_url, join, one_line, piece
 from app.ics.vtimezone import differs, vtimezone
 from app.store.values import event_from_json, event_to_json
@@ -216,7 +217,8 @@ def assemble(
     if form in CALENDARS:
         name = spoken(form, feed.policies).colour
         colour = (name, COLOURS[name]) if name else None
-        return join(Cover(feed.title, zone, every, first.year, last.year, colour), bodies)
+        stream = join(Cover(feed.title, zone, every, first.year, last.year, colour), bodies)
+        return jcal(stream) if form is Form.JCAL else stream
     if form is Form.LEARNINGSPACE:
         return b'{"events":[%b]}\n' % b",".join(bodies)
     head = {

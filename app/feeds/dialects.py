@@ -17,10 +17,10 @@ from bridges.model import AllDay, Event, Status
 
 FOR: Mapping[str, Form] = {"outlook": Form.OUTLOOK, "google": Form.GOOGLE, "apple": Form.APPLE}
 """The forms by what is asked for."""
-CALENDARS = frozenset({Form.ICS, *FOR.values()})
-"""All that are iCalendar streams."""
-ROOMY = frozenset({Form.APPLE})
-"""Those whose readers take more than 1 MB."""
+CALENDARS = frozenset({Form.ICS, Form.JCAL, *FOR.values()})
+"""All that are iCalendar streams, or are made of one."""
+ROOMY = frozenset({Form.JCAL, Form.APPLE})
+"""Those of them whose readers take more than 1 MB."""
 
 
 @dataclass(frozen=True, slots=True)

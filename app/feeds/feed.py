@@ -28,10 +28,13 @@ class Form(StrEnum):
     GOOGLE = "ics-google"
     APPLE = "ics-apple"
     JSON = "json"
+    JCAL = "jcal"  # RFC 7265
+    ATOM = "atom"  # what has changed (RFC 4287)
     LEARNINGSPACE = "bookings"  # the JSON of CAE LearningSpace's public calendar
 
 
-AT_EVERY_ADDRESS = (Form.ICS, Form.JSON)
+AT_EVERY_ADDRESS = (Form.ICS, Form.JSON, Form.JCAL, Form.ATOM)
+"""Those that the ending of a feed's address asks for."""
 
 
 @dataclass(frozen=True, slots=True)

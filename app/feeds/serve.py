@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from app.feeds import keyring, register
+from app.feeds.atom import atom
 from app.feeds.behind import Later, at_once
 from app.feeds.build import Drawer, Piece, Press, assemble, basis, within
 from app.feeds.cursor import Cursor
@@ -433,6 +434,8 @@ class Feeds:
         self, feed: Feed, form: Form, window: Window, read: Mapping[CalendarRef, str], longest: int | None
     ) -> tuple[bytes, Mapping[CalendarRef, str]]:
         """The body with texts of that many letters at most, and the readings that it came to be made of."""
+        if form is Form.ATOM:
+            return atom(feed, self.history.recent(feed, Cursor.of(feed, self.zone, window, read))), read
         press = Press.of(form, feed, window, self.zone, longest)
         drawers = {calendar: self._shelf.drawer(calendar, hash, press) for calendar, hash in read.items()}
         pieces = _merged(feed, window, [*drawers.values()])

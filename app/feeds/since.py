@@ -51,7 +51,8 @@ class Changes:
         now = Cursor.parse(head["cursor"], self.zone)
         if before.rules != now.rules or not before.readings.keys() <= now.readings.keys():
             raise TooOld
-        old, new = {}, {}
+        old: dict[str, Told] = {}
+        new: dict[str, Told] = {}
         for calendar in self._named(now.readings):
             key = short(calendar)
             if before == now or (before.window == now.window and before.readings.get(key) == now.readings[key]):
@@ -78,13 +79,12 @@ class Changes:
             names = connection.execute(select(table.calendar).order_by(table.calendar)).scalars()
             return [calendar for calendar in map(CalendarRef.parse, names) if short(calendar) in wanted]
 
-    def recent(self, snapshot: Snapshot) -> Sequence[Change]:
+    def recent(self, feed: Feed, now: Cursor) -> Sequence[Change]:
         """The latest change of each event that changed lately, the newest first, as the feed tells them."""
-        now = Cursor.parse(head_of(snapshot.body)["cursor"], self.zone)
         found: dict[str, Change] = {}
         for calendar in self._named(now.readings):
             past = past_of(self.engine, calendar, STEPS)
-            for change in _told_changes(snapshot.feed, calendar, past, now.window, self.zone) if past else ():
+            for change in _told_changes(feed, calendar, past, now.window, self.zone) if past else ():
                 if change.uid not in found or found[change.uid].at < change.at:
                     found[change.uid] = change
         return sorted(found.values(), key=lambda change: (change.at, change.uid), reverse=True)[:RECENT]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC
+from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,11 @@ from werkzeug.datastructures import Headers, MultiDict
 
 from app.feeds import ask
 from app.feeds.ask import Part
-from app.feeds.feed import Disabled, Form, NotReady, Snapshot, Unknown
+from app.feeds.cursor import TooOld
+from app.feeds.dialects import FOR
+from app.feeds.feed import AT_EVERY_ADDRESS, Disabled, Form, Lapsed, NotReady, Snapshot, Unknown
 from app.feeds.schema import SCHEMAS
+from app.web.guesses import Guesses
 from app.web.lane import ALWAYS, FRESH_SECONDS, gzip_is_better, ready
 
 if TYPE_CHECKING:
@@ -29,22 +33,59 @@ MINUTE = 60
 bp = Blueprint("feeds", __name__)
 
 
-@bp.get("/feeds/<token>/<slug>.<any(ics, json):form>")
-def by_token(token: str, slug: str, form: str) -> Response:
+Asked = Callable[[Form], Snapshot]
+"""Gets the feed of a request in a form. Unknown, Disabled, NotReady."""
+_ENDING = f"<any({', '.join(AT_EVERY_ADDRESS)}):ending>"
+_TAKEN: Mapping[str, tuple[str, ...]] = {
+    Form.ICS: ("for",),
+    Form.JSON: ("from", "to", "order", "offset", "limit", "fields", "since"),
+    "rooms": ("date", "room"),
+    "next": ("title", "match", "count"),
+    "now": ("room",),
+}
+"""What each address can be asked, beside the feed itself."""
+
+
+@bp.get(f"/feeds/<token>/<slug>.{_ENDING}")
+def by_token(token: str, slug: str, ending: str) -> Response:
     """A feed for whoever knows its address; an Authorization header that a client adds by itself is not looked at."""
-    try:
-        agent = request.headers.get("User-Agent", "")
-        return _sent(_asked(_feeds().snapshot_for_token(token, slug, Form(form), agent)))
-    except (Unknown, Disabled, NotReady, ValueError) as error:
-        return _refused(error, Form(form))
+    agent = request.headers.get("User-Agent", "")
+    return _feed(Form(ending), lambda form: _feeds().snapshot_for_token(token, slug, form, agent), secret=True)
 
 
-@bp.get("/public/<slug>.<any(ics, json):form>")
-def public(slug: str, form: str) -> Response:
+@bp.get(f"/public/<slug>.{_ENDING}")
+def public(slug: str, ending: str) -> Response:
+    return _feed(Form(ending), partial(_feeds().snapshot_for_public, slug))
+
+
+def _feed(form: Form, get: Asked, *, secret: bool = False) -> Response:
+    """The feed in the form that its path asks for; its query asks for a part of it, or for a client's own form."""
     try:
-        return _sent(_asked(_feeds().snapshot_for_public(slug, Form(form))))
-    except (Unknown, Disabled, NotReady, ValueError) as error:
-        return _refused(error, Form(form))
+        return _sent(_shaped(form, get))
+    except _REFUSALS as error:
+        return _refused(error, form, secret)
+
+
+def _shaped(form: Form, get: Asked) -> Snapshot:
+    _require_known(form)
+    if form is Form.JSON:
+        return _asked(get(form))
+    client = request.args.get("for")
+    if client is not None and client not in FOR:
+        raise ValueError(f"for: '{client[:20]}' is none of {', '.join(FOR)}")
+    return get(FOR[client] if client else form)
+
+
+def _require_known(what: str) -> None:
+    """A key that means nothing is a mistake that would else be taken for an answer."""
+    known = _TAKEN.get(what, ())
+    for key in request.args:
+        if key not in known:
+            takes = f"there are {', '.join(known)}" if known else "this address takes none"
+            raise ValueError(f"'{key[:30]}' is no question that can be asked here; {takes}")
+    for key in known:
+        if len(request.args.getlist(key)) > 1 and (what, key) != ("rooms", "room"):
+            raise ValueError(f"{key}: it is asked twice")
 
 
 @bp.get("/w/api/v2/<any('public_calendar', 'public-calendar'):_>.<any(ics, json):ending>")
@@ -62,14 +103,15 @@ def learningspace(_: str, ending: str) -> Response:
 def question(slug: str, question: str, token: str | None = None) -> Response:
     """Rooms by day (`?date=`), the next events (`?title=OSCE`), a room now (`?room=`): for displays and scripts."""
     try:
+        _require_known(question)
         if token is None:
             snapshot = _feeds().snapshot_for_public(slug, Form.LEARNINGSPACE)
         else:
             agent = request.headers.get("User-Agent", "")
             snapshot = _feeds().snapshot_for_token(token, slug, Form.LEARNINGSPACE, agent)
         body = ask.dumped(_ANSWERS[question](snapshot, request.args))
-    except (Unknown, Disabled, NotReady, ValueError) as error:
-        return _refused(error, Form.JSON)
+    except _REFUSALS as error:
+        return _refused(error, Form.JSON, secret=token is not None)
     return _sent(replace(snapshot, form=Form.JSON, body=body, etag=sha256(body).hexdigest()), MINUTE)
 
 
@@ -121,11 +163,15 @@ def _feeds() -> Feeds:
 
 
 def _asked(snapshot: Snapshot) -> Snapshot:
-    """The part of a JSON form that the query asks for. ValueError where it asks for nonsense."""
-    part = Part.of(request.args, _feeds().zone) if snapshot.form is Form.JSON else None
-    if part is None:
+    """What the query asks of a JSON form. ValueError where it asks for nonsense, TooOld for an old cursor."""
+    if "since" in request.args:
+        if len(request.args) > 1:
+            raise ValueError("since: it is asked alone, for it tells of all of the feed")
+        body = _feeds().history.since(snapshot, request.args["since"])
+    elif part := Part.of(request.args, _feeds().zone):
+        body = ask.part(snapshot.body, part)
+    else:
         return snapshot
-    body = ask.part(snapshot.body, part)
     return replace(snapshot, body=body, etag=sha256(body).hexdigest())
 
 
@@ -139,22 +185,37 @@ def _sent(snapshot: Snapshot, fresh: int = FRESH_SECONDS) -> Response:
     return kind(answer.body, answer.status, answer.headers)
 
 
-def _refused(error: Unknown | Disabled | NotReady | ValueError, form: Form) -> Response:
+_REFUSALS = (Unknown, Disabled, NotReady, TooOld, ValueError)
+
+
+def _refused(error: Exception, form: Form, secret: bool = False) -> Response:
+    """The refusal as its reader takes it; for a `secret` address that is wrong, all are the same until it is enough."""
     match error:
-        case ValueError():
-            return _problem(400, f"{error}.", form)
         case Unknown():
+            wait = _guesses().wrong(request.remote_addr) if secret else None
+            if wait is not None:
+                return _problem(429, "Too many wrong addresses: wait a minute.", form, {"Retry-After": str(wait)})
             return _problem(404, "There is no such feed. Ask for its address again where you found it.", form)
+        case Lapsed():
+            return _problem(404, str(error), form)
         case Disabled():
             return _problem(404, "This feed has been switched off.", form)
         case NotReady():
             return _problem(503, str(error), form, {"Retry-After": str(error.retry_after)})
+        case TooOld():
+            return _problem(410, "cursor too old: fetch the whole feed", form)
+    return _problem(400, f"{error}.", form)
+
+
+def _guesses() -> Guesses:
+    guesses: Guesses = current_app.extensions.setdefault("calbridge.guesses", Guesses())
+    return guesses
 
 
 def _problem(status: int, sentence: str, form: Form, more: Mapping[str, str] | None = None) -> Response:
     """A sentence, or problem+json (RFC 9457) where JSON was asked for."""
     headers = {**ALWAYS, "Cache-Control": "no-store", **(more or {})}
-    if form is Form.ICS:
+    if form is not Form.JSON:
         return Response(f"{sentence}\n", status, headers, content_type="text/plain; charset=utf-8")
     body = json.dumps({"title": HTTPStatus(status).phrase, "status": status, "detail": sentence})
     return Response(body, status, headers, content_type="application/problem+json")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from cachetools import LRUCache
 from werkzeug.http import http_date, parse_date, parse_etags
 
+from app.feeds.dialects import FOR
 from app.feeds.feed import Form, Snapshot
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ SECOND = timedelta(seconds=1)
 REMEMBERED = 4096
 """Feeds whose answers one process has at hand; their bytes are the shelf's."""
 
-PATH = re.compile(r"/(?:public|feeds/([A-Za-z0-9_-]{43}))/([a-z0-9-]{1,100})\.(ics|json)", re.ASCII)
+PATH = re.compile(r"/(?:public|feeds/([A-Za-z0-9_-]{43}))/([a-z0-9-]{1,100})\.(ics|json|jcal|atom)", re.ASCII)
 
 EVERYWHERE: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
@@ -45,7 +46,10 @@ ALWAYS: Mapping[str, str] = {**EVERYWHERE, "X-Robots-Tag": "noindex"}
 
 _TYPES = {
     Form.ICS: ("text/calendar; charset=utf-8", "ics"),
+    **dict.fromkeys(FOR.values(), ("text/calendar; charset=utf-8", "ics")),
     Form.JSON: ("application/json", "json"),
+    Form.JCAL: ("application/calendar+json", "jcal"),
+    Form.ATOM: ("application/atom+xml; charset=utf-8", "atom"),
     Form.LEARNINGSPACE: ("application/json; charset=utf-8", "json"),
 }
 """What each form is, and what a file of it is called."""

@@ -64,10 +64,11 @@ def vevents(feeds: Feeds) -> dict[str, Any]:
 def test_a_policy_decides_what_is_shown_and_moves_the_validators(
     feeds: Feeds, settings: list[str], shown: list[str]
 ) -> None:
-    before = [feeds.snapshot_for_public("math", form) for form in Form]
+    forms = [form for form in Form if form is not Form.ATOM]  # which tells what changed at the LMS
+    before = [feeds.snapshot_for_public("math", form) for form in forms]
     feeds.set("math", settings)
     assert titles(feeds) == shown
-    after = [feeds.snapshot_for_public("math", form) for form in Form]
+    after = [feeds.snapshot_for_public("math", form) for form in forms]
     for old, new in zip(before, after, strict=True):
         assert old.etag != new.etag
         assert old.changed_at < new.changed_at
