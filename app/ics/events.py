@@ -12,7 +12,7 @@ from app.ics import repair
 from app.ics.parse import Cutter, Head, Line, Properties
 from app.ics.place import Key, Place
 from app.ics.problems import Problem
-from app.ics.rrule import Rule, RuleError, Until, parse_rule, possible
+from app.ics.rrule import Freq, Rule, RuleError, Until, parse_rule, possible
 from app.ics.values import NOTHING, ONE_DAY, Length, Stamp, plain, read_basic, read_duration, split_list
 from app.ics.zones import Ladder, Step
 from bridges.model import AllDay, Event, Occurrence, Status, When, happening
@@ -148,7 +148,7 @@ class Reader:
 
     def __init__(self, cutter: Cutter, ladder: Ladder, shown: tuple[datetime, datetime]) -> None:
         self.cutter = cutter
-        self.dates = cutter.limits.dates
+        self.limits = cutter.limits
         self.ladder = ladder
         self.timeless: list[str | None] = []
         self.method = cutter.calendar.value("METHOD").strip().upper()
@@ -367,13 +367,15 @@ class Reader:
             raise RuleError(f"the rule {text[:80]} is not valid: {error}") from error
         if not possible(rule):
             raise RuleError(f"the rule {text[:80]} fits no day of any year")
+        if rule.freq > Freq.DAILY and not self.limits.sub_daily:
+            raise RuleError(f"the rule {text[:80]} repeats within a day, which is not allowed here")
         for note in rule.notes:
             self.note(f"{line.head.name}: {note}", index=line.at)
         yield rule
 
     def _items(self, lines: Sequence[Line]) -> Iterator[tuple[str, Line]]:
-        if sum(line.value.count(",") + 1 for line in lines) > self.dates:
-            raise Unreadable(f"the event has more than {self.dates:,} {lines[0].head.name}s")
+        if sum(line.value.count(",") + 1 for line in lines) > self.limits.dates:
+            raise Unreadable(f"the event has more than {self.limits.dates:,} {lines[0].head.name}s")
         for line in lines:
             for item in line.value.replace(";", ",").split(","):
                 if item.strip():

@@ -9,10 +9,11 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from heapq import merge
 from typing import NamedTuple
 
+from app.ics.cost import cost
 from app.ics.events import Entry, day_of
 from app.ics.place import Happening, Key, Place, Placed
 from app.ics.problems import Limits
-from app.ics.rrule import Rule, TooCostly, Work, instances, ordinals
+from app.ics.rrule import Freq, Refused, Rule, TooCostly, Work, instances, never, ordinals
 from app.ics.values import Length, Stamp
 from bridges.model import AllDay, Occurrence, Timed, When
 
@@ -93,13 +94,16 @@ class Expander:
     days: tzinfo | None
     note: Note
     lanes: bool = True
+    late: Callable[[], bool] = never
     work: Work = field(init=False)
+    costs: int = field(init=False)
     home: Place = field(init=False)
     _places: dict[int, Place] = field(default_factory=dict)
     _edges: dict[int, tuple[datetime, datetime]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.work = Work(self.limits.work)
+        self.work = Work(self.limits.work, self.late, self.limits.event_work)
+        self.costs = self.limits.costs
         self.home = Place(self.bounds.zone)
 
     def place(self, zone: tzinfo | None) -> Place:
@@ -245,6 +249,7 @@ class Expander:
     def _series(self, master: Entry, seen: set[Key], onward: list[Onward]) -> Iterator[Timeline]:
         shown, limit = 0, self.limits.series
         start = master.start
+        self.work.begin()
         try:
             plain = self._plain(master, seen) if self.lanes and not onward else None
             if plain is not None:
@@ -257,6 +262,7 @@ class Expander:
                 else:
                     found = self._placed(master, start, placed, length)
                 if found is None:
+                    self.work.spend()
                     continue
                 shown += 1
                 if shown > limit:
@@ -264,6 +270,8 @@ class Expander:
                     self.note(master, cut, lost=True)
                     return
                 yield found[0], entry.happening(key, found[1])
+        except Refused as error:
+            self.note(master, f"the series was left out: {error}", lost=True)
         except TooCostly as error:
             self.note(master, f"the series was left out from some point on: {error}", lost=True)
         except OverflowError:
@@ -362,9 +370,11 @@ class Expander:
             placed = put(local)
             key: Key = local.date() if start.day else placed.instant
             if key == previous:
+                self.work.spend()
                 continue
             previous = key
             if (gone and key in gone) or (gone_days and local.date() in gone_days):
+                self.work.spend()
                 continue
             yield Slot(key, placed, lengths.get(local, length) if lengths else length)
 
@@ -384,11 +394,24 @@ class Expander:
         start = master.start
         rule = rule.of_days() if start.day else rule
         last, instant = self._until(rule, start)
+        finish = last if instant is None else _wall(Stamp(instant, UTC, False), start.zone)
+        self._afford(rule, start.local, low, min(high, finish))
         found = instances(rule, start.local, low, min(high, last), self.work)
         if instant is None or start.zone is None:
             return found
         place = self.place(start.zone)
         return (local for local in found if local < last - 4 * _DAY or place.put(local).instant <= instant)
+
+    def _afford(self, rule: Rule, start: datetime, low: datetime, high: datetime) -> None:
+        """TooCostly where a rule with several times a day may have too many: others are cheap, or cut as they run."""
+        if rule.freq <= Freq.DAILY and not (rule.byhour or rule.byminute or rule.bysecond):
+            return
+        price = cost(rule, start, low, high)
+        self.costs -= price
+        if price > self.limits.cost or self.costs < 0:
+            most = self.limits.cost if price > self.limits.cost else self.limits.costs
+            whose = "an event" if price > self.limits.cost else "all events of a file"
+            raise Refused(f"the rule {rule.text} may have {price:,} times in the window, and {whose} only {most:,}")
 
     def _until(self, rule: Rule, start: Stamp) -> tuple[datetime, datetime | None]:
         """The last wall clock time that UNTIL allows; and the instant, where that says it more finely."""

@@ -31,9 +31,13 @@ class Limits:
     """How much of a file is read before we refuse.
 
     `bytes`, `components` and `depth` refuse the file; `series` cuts one series and `occurrences` the whole reading,
-    each with a problem that is `lost`; an event with more than `dates` RDATEs or EXDATEs is left out. `work` counts
-    the periods of rules that are walked without finding anything to show, over the whole file: it bounds the time,
-    and a rule that exceeds it is left out. Of the problems only so many are listed, and the rest is counted.
+    each with a problem that is `lost`; an event with more than `dates` RDATEs or EXDATEs is left out. Of the problems
+    only so many are listed, and the rest is counted.
+
+    Rules that repeat within a day are refused unless `sub_daily`. A rule with several times a day is refused before
+    it is run where it may have more than `cost` of them in the window, or all of the file more than `costs`. `work`
+    counts the steps of rules that lead to nothing that is shown, over the whole file, and `event_work` those of one
+    event: they bound the time of all others, and what exceeds them is left out.
     """
 
     bytes: int = 10 * 1024 * 1024
@@ -42,7 +46,11 @@ class Limits:
     zones: int = 200
     series: int = 10_000
     occurrences: int = 50_000
+    sub_daily: bool = True
+    cost: int = 100_000
+    costs: int = 1_000_000
     work: int = 300_000
+    event_work: int = 100_000
     dates: int = 50_000
     problems: int = 1_000
 

@@ -18,6 +18,7 @@ from app.ics.gather import HELD, Gathered
 from app.ics.lines import Source
 from app.ics.parse import Cutter
 from app.ics.problems import Limits, Log, NotACalendar, Problem
+from app.ics.rrule import never
 from app.ics.timezones import embedded_zones
 from app.ics.values import plain
 from app.ics.zones import LONGEST, Ladder, alias, iana, windows
@@ -26,8 +27,8 @@ from bridges.model import Occurrence
 Zones = tuple[tzinfo | None, tzinfo | None, Floating]
 """The source's zone, that of home, and what floating times mean."""
 
-PORTION = 500
-"""UIDs that are laid out at a time."""
+PORTION = 1_000
+"""Occurrences that are handed out at a time, or a few more."""
 
 __all__ = ["Limits", "NotACalendar", "Problem", "Reading", "read_occurrences"]
 
@@ -61,6 +62,7 @@ def read_occurrences(
     floating: Floating = NOBODY_SAID,
     limits: Limits = Limits(),  # noqa: B008 - an immutable value
     lanes: bool = True,
+    late: Callable[[], bool] = never,
 ) -> Reading:
     """All occurrences of an iCalendar file that overlap the half-open window [start, end).
 
@@ -71,9 +73,10 @@ def read_occurrences(
     without a zone, and stands above all of these. An event without
     length is in if start <= t < end. NotACalendar when the bytes are no whole calendar or exceed the limits;
     everything smaller is a Problem of the reading. Without `lanes` nothing takes a short way: the same answer, later.
+    Once `late` says that the time is up, no more is laid out in time, and the reading says so.
     """
     bounds = Bounds.of(start, end, zone)
-    opened = open_calendar(data, (source_zone, zone, floating), bounds, limits, lanes=lanes)
+    opened = open_calendar(data, (source_zone, zone, floating), bounds, limits, lanes=lanes, late=late)
     return opened.reading(opened.occurrences())
 
 
@@ -97,6 +100,7 @@ class Opened:
     reader: Reader
     bounds: Bounds
     days: tzinfo | None
+    late: Callable[[], bool] = never
     events: int = 0
 
     def families(self) -> Iterator[list[Entry]]:
@@ -115,12 +119,19 @@ class Opened:
     def portions(self) -> Iterator[list[Occurrence]]:
         """All occurrences, so many UIDs at a time, each of them whole: what is held does not grow with the file."""
         timelines = self.timelines(self.families())
-        while portion := self._portion(timelines):
-            yield [occurrence for timeline in portion for _, occurrence in timeline]
+        while (portion := self._portion(timelines)) is not None:
+            yield portion
 
     @_without_collector()
-    def _portion(self, timelines: Iterator[list[Timeline]]) -> list[list[Timeline]]:
-        return list(islice(timelines, PORTION))
+    def _portion(self, timelines: Iterator[list[Timeline]]) -> list[Occurrence] | None:
+        """None behind the last one."""
+        portion: list[Occurrence] | None = None
+        for timeline in timelines:
+            portion = portion or []
+            portion.extend(occurrence for _, occurrence in timeline)
+            if len(portion) >= PORTION:
+                break
+        return portion
 
     @_without_collector()
     def occurrences(self) -> tuple[Occurrence, ...]:
@@ -135,9 +146,13 @@ class Opened:
     def timelines(self, families: Iterable[list[Entry]]) -> Iterator[list[Timeline]]:
         """Each of these families laid out in time, until there are too many occurrences."""
         cutter = self.gathered.cutter
-        expander = Expander(self.bounds, cutter.limits, self.days, self._note_once(), lanes=cutter.lanes)
+        expander = Expander(self.bounds, cutter.limits, self.days, self._note_once(), cutter.lanes, self.late)
         left = most = cutter.limits.occurrences
-        for family in families:
+        for number, family in enumerate(families):
+            if not number % 100 and self.late():
+                cut = "the time for this file is up; the rest was left out"
+                cutter.log.add(Problem(1, cut, lost=True))
+                return
             timeline = list(islice(expander.expand(family), left + 1))
             if len(timeline) > left:
                 cutter.log.add(
@@ -179,7 +194,14 @@ class Opened:
 
 @_without_collector()
 def open_calendar(
-    data: bytes | BinaryIO, zones: Zones, bounds: Bounds, limits: Limits, *, lanes: bool = True, held: int = HELD
+    data: bytes | BinaryIO,
+    zones: Zones,
+    bounds: Bounds,
+    limits: Limits,
+    *,
+    lanes: bool = True,
+    held: int = HELD,
+    late: Callable[[], bool] = never,
 ) -> Opened:
     """A file, read once for its zones and for which of its events belong together; `held` as of Gathered.
 
@@ -190,7 +212,7 @@ def open_calendar(
     embedded, locations = embedded_zones(cutter)
     ladder = Ladder(embedded, locations, _own_zone(cutter), *zones)
     days = ladder.default or _only([one for one in embedded.values() if one.utcoffset(_SUMMER)])
-    return Opened(gathered, Reader(cutter, ladder, bounds.around), bounds, days)
+    return Opened(gathered, Reader(cutter, ladder, bounds.around), bounds, days, late)
 
 
 _SUMMER = datetime(2024, 7, 1)  # noqa: DTZ001 - wall clock

@@ -14,6 +14,7 @@ from itertools import chain
 from math import gcd
 
 DAY = 86_400
+_FREE, _NOW_AND_THEN = 100, 1000
 _LONGEST = 4000  # letters of a rule; all lists in full have about 2,500
 _LAST_DAY = date.max.toordinal()
 _WEEKDAYS = {"MO": 0, "TU": 1, "WE": 2, "TH": 3, "FR": 4, "SA": 5, "SU": 6}
@@ -50,25 +51,49 @@ class TooCostly(ValueError):
     """The rule was walked too long without an answer."""
 
 
+class Refused(TooCostly):
+    """The rule may cost so much that it was not run at all."""
+
+
+def never() -> bool:
+    """It is never too late."""
+    return False
+
+
 @dataclass(slots=True)
 class Work:
-    """How many more periods may be walked in vain; shared by all rules of a file, each of which has a few for free."""
+    """How many more steps may be walked in vain, by all rules of a file and by those of one event.
+
+    Each rule has a few for free. `late` says that the time is up; it is asked now and then.
+    """
 
     left: int
+    late: Callable[[], bool] = never
+    most: int = 0
+    event: int = 0
     free: int = 0
+
+    def begin(self) -> None:
+        """A new event begins."""
+        self.event = self.most
 
     def grant(self) -> None:
         """A new rule begins."""
-        self.free = 100
+        self.free = _FREE
 
-    def spend(self, amount: int = 1) -> None:
-        """TooCostly when nothing is left."""
+    def spend(self) -> None:
+        """One step; TooCostly when none is left, or the time is up."""
         if self.free > 0:
-            self.free -= amount
+            self.free -= 1
             return
-        self.left -= amount
-        if self.left < 0:
-            raise TooCostly("the rule asks for more steps than a file is granted")
+        self.left -= 1
+        self.event -= 1
+        if self.left < 0 or (self.most and self.event < 0):
+            raise TooCostly(
+                f"its rules ask for more steps than {'an event' if self.left >= 0 else 'a file'} is granted"
+            )
+        if not self.left % _NOW_AND_THEN and self.late():
+            raise TooCostly("the time for this file is up")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +107,10 @@ class Until:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One RRULE or EXRULE, checked; `byday` holds (ordinal or 0, weekday with Monday 0); `notes` is what was mended."""
+    """One RRULE or EXRULE, checked; `byday` holds (ordinal or 0, weekday with Monday 0); `notes` is what was mended.
+
+    `text` is how it was written.
+    """
 
     freq: Freq
     interval: int = 1
@@ -100,6 +128,7 @@ class Rule:
     bysecond: tuple[int, ...] = ()
     bysetpos: tuple[int, ...] = ()
     notes: tuple[str, ...] = field(default=(), compare=False)
+    text: str = field(default="", compare=False)
 
     def of_days(self) -> Rule:
         """The rule as an all-day series has it: without times of day (section 3.3.10: they MUST be ignored)."""
@@ -147,6 +176,7 @@ def _parsed(text: str) -> Rule:
         skip=_skip(parts),
         byday=_bydays(parts["BYDAY"]) if "BYDAY" in parts else (),
         notes=tuple(notes),
+        text=text[:80],
         **{name: _numbers(parts, name.upper(), *bounds) for name, bounds in _RANGES.items()},
     )
     rule = _unnumbered(rule)
