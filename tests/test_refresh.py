@@ -201,3 +201,23 @@ def test_what_cannot_be_done_is_a_sentence_and_exit_2(campus: Campus, words: lis
     assert result.exit_code == 2
     assert result.stderr.startswith("calbridge: ")
     assert campus.shell("subscription", "list").stdout == ""
+
+
+def test_settings_are_changed_by_their_names(campus: Campus) -> None:
+    words = ("subscription", "add", campus.url, "rename=Marine*=Sea", "--into", str(COURSE), "--name", "timetable")
+    assert campus.shell(*words, "--header", "X-Key", typed="mellon\n").exit_code == 0
+    campus.shell("subscription", "run", "1")
+    assert campus.web.asked[-1].headers["x-key"] == "mellon"
+    changed = campus.shell("subscription", "set", "1", "floating=hold", "include=title:Sea|title:Marine*", "grace=3")
+    assert changed.exit_code == 0
+    text = campus.shell("subscription", "show", "1").stdout.splitlines()
+    assert {"floating: hold", "include: title:Sea | title:Marine*", "rename: Marine*=Sea", "headers: X-Key"} <= set(
+        text
+    )
+    assert campus.shell("subscription", "set", "1", "--no-header", "x-key").exit_code == 0
+    campus.shell("subscription", "run", "1")
+    assert "x-key" not in campus.web.asked[-1].headers
+    for pairs, said in (([], "nothing to change"), (["grace"], "KEY=VALUE"), (["colour=red"], "no setting 'colour'")):
+        refused = campus.shell("subscription", "set", "1", *pairs)
+        assert refused.exit_code == 2
+        assert said in refused.stderr

@@ -76,6 +76,7 @@ def subscription_set(
     from, to                   fixed days in place of today and ahead_days
     mode                       replace, or add (nothing is ever deleted)
     grace                      in how many whole readings an event has to be missing before it is deleted
+    match                      uid, or content where the UIDs are new at each export
     agent                      a user agent, or 'microsoft'
     zone                       what the source means by zones that nobody knows
     floating                   what it means by times without a zone: home, a zone, or hold (never guess)

@@ -12,7 +12,7 @@ from app.ics import NotACalendar
 from app.metrics import Counted, Metrics
 from app.parts import Parts
 from app.store.leases import Busy
-from app.web import access, api, feeds, health, linking, pages, uploads
+from app.web import access, api, approvals, feeds, health, linking, pages, session, signin, subscriptions, uploads
 from app.web.lane import EVERYWHERE, Lane
 from app.web.problems import answer
 from app.web.shown import moment
@@ -43,7 +43,9 @@ def flask_app(parts: Parts) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = parts.config.imports.max_bytes + FORM_ROOM
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for blueprint in (feeds.bp, pages.bp, api.bp, linking.bp, health.bp):
+    session.install(app, parts)
+    signin.install(app, parts)
+    for blueprint in (signin.bp, feeds.bp, pages.bp, api.bp, subscriptions.bp, linking.bp, approvals.bp, health.bp):
         app.register_blueprint(blueprint)
     app.add_template_filter(moment)
     trace(app)

@@ -254,6 +254,7 @@ class Subscriptions:
             rules=wish.rules,
             zone=wish.zone,
             floating=wish.floating,
+            match=wish.match,
             **how,
         )
 

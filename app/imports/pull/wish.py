@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.ics.floating import NOBODY_SAID, Floating
 from app.imports.pull.addresses import Refused
 from app.imports.rules import NO_RULES, Rules, rename
-from app.imports.subscription import Mode
+from app.imports.subscription import Match, Mode
 from app.imports.window import window_of
 from bridges.model import CalendarRef, Window
 
@@ -29,6 +30,7 @@ class Wish:
     zone        what the source means by a TZID that nobody knows; None: such events are held
     floating    what it means by times without a zone
     since       the first day to write, in place of today; `until` the day after the last, in place of `ahead_days`
+    match       whether its UIDs can be trusted
     max_bytes   the largest body to take, max_events the most events in it; 0: as configured
     """
 
@@ -45,6 +47,7 @@ class Wish:
     since: date | None = None
     until: date | None = None
     grace: int = GRACE
+    match: Match = Match.UID
     max_bytes: int = 0
     max_events: int = 0
 
@@ -148,11 +151,14 @@ def _minutes(value: object) -> timedelta:
     return timedelta(minutes=_number(5, 44_640)(value))
 
 
-def _mode(value: object) -> Mode:
-    text = _text(value)
-    if text not in list(Mode):
-        raise ValueError(f"it is one of {', '.join(Mode)}")
-    return Mode(text)
+def _one_of(kind: type[Mode] | type[Match]) -> Callable[[object], StrEnum]:
+    def read(value: object) -> StrEnum:
+        text = _text(value)
+        if text not in list(kind):
+            raise ValueError(f"it is one of {', '.join(kind)}")
+        return kind(text)
+
+    return read
 
 
 def _zone(value: object) -> ZoneInfo:
@@ -192,7 +198,7 @@ SETTINGS: Mapping[str, _Setting] = {
     "url": _Setting(_text, REQUIRED, "url"),
     "every_minutes": _Setting(_minutes, REQUIRED, "every", lambda every: every // timedelta(minutes=1)),
     "ahead_days": _Setting(_number(1, 3650), REQUIRED, "ahead_days"),
-    "mode": _Setting(_mode, Mode.REPLACE, "mode", lambda mode: mode.value),
+    "mode": _Setting(_one_of(Mode), Mode.REPLACE, "mode", str),
     "agent": _Setting(_text, "", "agent"),
     "zone": _Setting(_zone, None, "zone", lambda zone: zone and zone.key),
     "floating": _Setting(lambda value: Floating(_text(value)), NOBODY_SAID, "floating", lambda policy: policy.name),
@@ -202,6 +208,7 @@ SETTINGS: Mapping[str, _Setting] = {
     "from": _Setting(_day, None, "since", _iso),
     "to": _Setting(_day, None, "until", _iso),
     "grace": _Setting(_number(1, 50), GRACE, "grace"),
+    "match": _Setting(_one_of(Match), Match.UID, "match", str),
     "max_bytes": _Setting(_number(1024, 2**31), 0, "max_bytes"),
     "max_events": _Setting(_number(1, 10_000_000), 0, "max_events"),
 }

@@ -34,6 +34,7 @@ OTHERS: dict[str, object] = {
     "from": "2025-08-01",
     "to": "2025-12-24",
     "grace": 3,
+    "match": "content",
     "max_bytes": "100000",
     "max_events": 50,
 }
