@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,6 +18,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import bridges
+
+_PLAIN_ADDRESS = r"^([A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+)?$"
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class ConfigError(ValueError):
@@ -134,6 +137,10 @@ class Imports(_Section):
     """The most components that a file may hold."""
     max_occurrences: int = Field(default=50_000, ge=1)
     """The most occurrences that a file may expand to within the window."""
+    sub_daily: bool = False
+    """Whether events may repeat within a day (FREQ=HOURLY, MINUTELY, SECONDLY); each rule is costed all the same."""
+    expand_seconds: float = Field(default=20, gt=0, le=600)
+    """How long the events of one file may take to be laid out in time; what is left after that is reported."""
     partner: str = Field(default="calbridge", pattern=r"^[A-Za-z0-9_.]{1,40}$")
     """The first part of the keys that we give to events in an LMS. Never change it once something was written."""
     hold_share: float = Field(default=0.5, ge=0, le=1)
@@ -142,6 +149,12 @@ class Imports(_Section):
     """… if it is also more than this many events."""
     hold_hours: int = Field(default=24, ge=1, le=8760)
     """A plan that nobody said yes to for so long is given up: the facts that it stands on grow old."""
+    keep_days: int = Field(default=30, ge=1, le=3650)
+    """How long the file of a run is kept that was paused, was left half-way or had events refused, to take it up again."""
+    reserve: float = Field(default=0.2, ge=0, lt=1)
+    """The share of an LMS account's quota of calls that imports leave to feeds."""
+    hold_quota: bool = True
+    """Whether a plan waits for a yes that the quota of calls would not last for."""
 
 
 class Fetch(_Section):
@@ -190,6 +203,42 @@ class Fetch(_Section):
         return tuple(range(int(first), int(last or first) + 1) for first, _, last in pairs)
 
 
+class Mail(_Section):
+    host: str = ""
+    """The SMTP server that takes our mail to administrators: what waits for a yes, what has stopped. Empty: no mail."""
+    port: int = Field(default=0, ge=0, le=65535)
+    """Its port; 0 is 587 with starttls, 465 with tls, 25 with none."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the connection is encrypted; none is for a server on this machine alone."""
+    ca_file: str = ""
+    """Certificates to trust in place of the public ones: a PEM file. Empty: the public ones."""
+    user: str = ""
+    """User name at the server, if it wants one."""
+    password: SecretStr = SecretStr("")
+    """The password that belongs to it."""
+    sender: str = Field(default="", pattern=_PLAIN_ADDRESS)
+    """The address that mail comes from: calbridge@example.edu."""
+    to: tuple[Annotated[str, Field(pattern=_PLAIN_ADDRESS)], ...] = ()
+    """The administrators' addresses. Whoever gets the mail can say yes to the plan that it tells of."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.host and not (self.sender and self.to):
+            raise ValueError("with a host it needs a sender and, as to, at least one address")
+        if self.host and self.security == "none" and self.host not in _LOOPBACK:
+            raise ValueError("security: mail to another machine is encrypted; write starttls or tls")
+        return self
+
+
+class Keep(_Section):
+    runs_days: int = Field(default=400, ge=1, le=36500)
+    """How long runs, their plans, reports and journals are kept. An older run cannot be undone any more."""
+    fetches_days: int = Field(default=400, ge=1, le=36500)
+    """How long is kept what happened to subscriptions, time by time."""
+    audit_days: int = Field(default=400, ge=1, le=36500)
+    """How long is kept who did what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """One configured LMS: which bridge, and that bridge's own settings, validated."""
@@ -209,6 +258,8 @@ class _File(_Section):
     feeds: Feeds = Feeds()
     imports: Imports = Imports()
     fetch: Fetch = Fetch()
+    mail: Mail = Mail()
+    keep: Keep = Keep()
     lms: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("zone")
@@ -229,6 +280,8 @@ class Config:
     feeds: Feeds
     imports: Imports
     fetch: Fetch
+    mail: Mail
+    keep: Keep
     connections: Mapping[str, Connection]
     demo: bool
 
@@ -280,6 +333,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Config:
     connections = dict(_connections(tree.get("lms", {}), problems))
     if not problems:
         problems += _without_key(file.store, connections)
+        problems += _without_way_back(file)
     if problems:
         raise ConfigError(problems)
     return Config(
@@ -291,6 +345,8 @@ def parse(text: str, environment: Mapping[str, str]) -> Config:
         feeds=file.feeds,
         imports=file.imports,
         fetch=file.fetch,
+        mail=file.mail,
+        keep=file.keep,
         connections=connections or {"demo": _demo(file.zone)},
         demo=not connections,
     )
@@ -349,6 +405,14 @@ def _without_key(store: Store, connections: Mapping[str, Connection]) -> Iterato
             yield f"store.key: missing; '{name}' keeps secrets in the database (openssl rand -base64 32 makes a key)"
 
 
+def _without_way_back(file: _File) -> Iterator[str]:
+    """The links in mails need an address and a key to sign them."""
+    if file.mail.host and not file.server.public_url:
+        yield "server.public_url: missing; the links in mails need it"
+    if file.mail.host and not (file.store.key.get_secret_value() or file.store.url.startswith("sqlite")):
+        yield "store.key: missing; the links in mails are signed with it (openssl rand -base64 32 makes a key)"
+
+
 def _sentences(error: ValidationError, path: str) -> Iterator[str]:
     """One line a fault, without the value that was given: it may be a secret."""
     for fault in error.errors(include_url=False, include_input=False, include_context=False):
@@ -374,6 +438,8 @@ def example() -> str:
         "feeds": Feeds,
         "imports": Imports,
         "fetch": Fetch,
+        "mail": Mail,
+        "keep": Keep,
     }
     for name, section in sections.items():
         head += ["", f"[{name}]", *_keys(section.model_fields)]

@@ -26,7 +26,8 @@ from app.imports.guard import Guard
 from app.imports.pull.addresses import Fences
 from app.imports.pull.fetch import FetchSettings, check_urllib3
 from app.imports.pull.subscriptions import Subscriptions
-from app.imports.run import Imports
+from app.imports.run import Imports, Policy
+from app.notices.outbox import Notices
 from app.refresh import Refreshes
 from app.store.engine import open_engine
 from app.store.migrate import NewerStore, migrate
@@ -72,6 +73,7 @@ class Parts:
     imports: Imports = field(init=False)
     subscriptions: Subscriptions = field(init=False)
     refreshes: Refreshes = field(init=False)
+    notices: Notices = field(init=False)
     behind: Behind = field(default_factory=Behind)
     _bridges: dict[str, Any] = field(default_factory=dict)
     _opening: Lock = field(default_factory=Lock)
@@ -107,9 +109,16 @@ class Parts:
                 bytes=config.imports.max_bytes,
                 components=config.imports.max_events,
                 occurrences=config.imports.max_occurrences,
+                sub_daily=config.imports.sub_daily,
+                seconds=config.imports.expand_seconds,
             ),
             changed=self.feeds.expire,
-            hold_for=timedelta(hours=config.imports.hold_hours),
+            policy=Policy(
+                hold_for=timedelta(hours=config.imports.hold_hours),
+                keep_for=timedelta(days=config.imports.keep_days),
+                reserve=config.imports.reserve,
+                hold_quota=config.imports.hold_quota,
+            ),
         )
         self.subscriptions = Subscriptions(
             self.engine,
@@ -120,6 +129,16 @@ class Parts:
             vault=self.vault,
         )
         self.refreshes = Refreshes(self.feeds, self.subscriptions)
+        self.notices = Notices(
+            self.engine,
+            self.imports,
+            self.subscriptions,
+            config.mail,
+            config.server.public_url.rstrip("/"),
+            config.zone,
+            key=lambda: self.vault.derived("approval link"),
+            now=self.now,
+        )
 
     def bridge(self, lms: str) -> Any:
         """The bridge of the connection called `lms`, opened once. Denied where the configuration has none."""

@@ -25,7 +25,7 @@ WAITING = frozenset({Ending.HELD, Ending.RUNNING, Ending.LEFT, Ending.FAILED})
 """A run that got its yes and did not come to its end, or died, keeps its file: another yes takes up what is left."""
 RESUMABLE = frozenset({Ending.PAUSED, Ending.RUNNING, Ending.LEFT, Ending.FAILED})
 TAKEN_UP = frozenset({Ending.QUEUED, Ending.RUNNING})
-TRIED_AGAIN = frozenset({Ending.DONE})
+TRIED_AGAIN = frozenset({Ending.DONE, Ending.PAUSED, Ending.LEFT, Ending.FAILED})
 
 
 class HeldImports:
@@ -41,7 +41,7 @@ class HeldImports:
         with writing(self._engine) as connection:
             if connection.execute(update(held).where(held.c.run_id == run).values(why)).rowcount:
                 return  # the file never changes
-            values = {"run_id": run, "data": zlib.compress(job.data), "terms": _terms(job), **why}
+            values = {"run_id": run, "data": zlib.compress(job.data, 1), "terms": _terms(job), **why}
             connection.execute(insert(held).values(values))
 
     def job(self, run: Run, states: Collection[Ending] = WAITING, wanted: str = "wait for a yes") -> Import:

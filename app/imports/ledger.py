@@ -59,6 +59,13 @@ class Ledger:
         with self._lock, writing(self._engine) as connection:
             yield connection
 
+    def unsettled(self) -> bool:
+        """Whether an earlier run left anything pending."""
+        pending = tables.entry.c.state.in_([state.value for state in State if state.pending])
+        query = select(tables.entry.c.id).where(tables.entry.c.calendar == str(self.calendar), pending).limit(1)
+        with self._lock, self._engine.connect() as connection:
+            return connection.execute(query).first() is not None
+
     def revision(self) -> int:
         """How often the ledger of this calendar was written to: the same number says that nothing has changed."""
         table = tables.ledger_revision

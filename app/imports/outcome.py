@@ -19,6 +19,8 @@ class Outcome:
     `state` is done, held, left, failed or dry. `run_id` is None for a dry run, `report` for a dry or held one.
     `objections` are the guard's; in a dry run they say that a real one would be held. `unfit` are events that the
     LMS cannot hold (also in report.refused). `events` counts those in the file, `problems` is what its reader met.
+    `forecast` is as the API answers it, None where there is nothing to write. `about` is the run that an undo takes
+    back, or a retry tries again; `same_as` is the run of the very same file, after which nothing had to be done.
     """
 
     state: Ending
@@ -31,6 +33,16 @@ class Outcome:
     events: int = 0
     problems: tuple[Problem, ...] = ()
     ignored: Mapping[str, int] = field(default_factory=dict)
+    forecast: Mapping[str, Any] | None = None
+    about: int | None = None
+    same_as: int | None = None
+
+    @property
+    def settles_all(self) -> bool:
+        """Whether nothing is left to say or to do: the same file again would change nothing."""
+        report = self.report
+        quiet = not (self.problems or self.ignored or self.plan.absent or self.plan.spared)
+        return self.state is Ending.DONE and report is not None and not (report.refused or report.spared) and quiet
 
     def to_json(self) -> dict[str, Any]:
         """One object with everything in it; `held` holds the objections."""
@@ -47,6 +59,9 @@ class Outcome:
                 {"line": each.line, "text": each.text, "uid": each.uid, "lost": each.lost} for each in self.problems
             ],
             "ignored": dict(self.ignored),
+            "forecast": self.forecast,
+            "about": self.about,
+            "same_as": self.same_as,
         }
 
     def to_text(self) -> str:
@@ -54,11 +69,20 @@ class Outcome:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        yield str(self.plan) if self.report is None else f"{self.plan.calendar}: {self.report}"
+        about = f"{self.kind} of run {self.about}: " if self.about else ""
+        yield about + (str(self.plan) if self.report is None else f"{self.plan.calendar}: {self.report}")
+        if self.same_as is not None:
+            yield f"unchanged: it is the file of run {self.same_as}, and nothing has changed since"
+        if self.forecast and self.report is None:
+            yield f"forecast: {self.forecast['text']}"
         for objection in self.objections:
             yield f"held: {objection}"
         if self.state is Ending.HELD:
             yield f"to carry it out all the same: calbridge run approve {self.run_id}"
+        if self.state is Ending.PAUSED:
+            yield f"to go on: calbridge run resume {self.run_id}"
+        elif self.state is Ending.CANCELLED:
+            yield f"what was written stays; to take it back: calbridge undo {self.run_id}"
         if self.plan.absent:
             yield f"missing, but not often enough yet to be deleted: {len(self.plan.absent)}"
         for each in self.report.refused if self.report else self.unfit:

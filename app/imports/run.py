@@ -3,48 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
-from app.ics import Limits, Reading, read_occurrences
+from app.ics import Limits, NotACalendar, Problem, Reading, read_occurrences
 from app.ics.floating import NOBODY_SAID, Floating
-from app.imports.apply import apply, stopped
-from app.imports.decide import Decision, Importing, Purging, Purpose, Undoing
+from app.imports.basis import basis_of, same_again
+from app.imports.case import Case, Retrying
+from app.imports.decide import Importing, Purging, Undoing
 from app.imports.desire import wishes
 from app.imports.guard import Guard
-from app.imports.held import HeldImports
+from app.imports.held import RESUMABLE, TAKEN_UP, TRIED_AGAIN, HeldImports
 from app.imports.ledger import Ledger
 from app.imports.outcome import Outcome
-from app.imports.report import Progress, Report, plan_to_json, report_to_json, silent
+from app.imports.report import Progress, Report, report_to_json
 from app.imports.rules import NO_RULES, Rules
-from app.imports.runs import Ending, NoRun, NotWaiting, Run, Runs
+from app.imports.runs import Ending, Kind, NoRun, NotWaiting, Run, Runs
 from app.imports.subscription import Import, Match, Mode
-from app.imports.writer import Writer
-from app.store.leases import lease
+from app.imports.works import Policy, Works, lease_name
+from app.store.leases import Busy, is_held, lease
 from bridges.contract import Sink
-from bridges.errors import Denied, Transient
+from bridges.errors import BridgeError
 from bridges.model import CalendarRef, Window
 
-__all__ = ["Imports", "Match", "Mode", "NoRun", "NotWaiting", "Outcome", "Run"]
+__all__ = ["Imports", "Match", "Mode", "NoRun", "NotWaiting", "Outcome", "Policy", "Run"]
 
-HOLD_FOR = timedelta(hours=24)
-
-
-@dataclass(frozen=True, slots=True)
-class _Case:
-    """One calendar while it is decided what becomes of it, and while that is done."""
-
-    purpose: Purpose
-    sink: Sink
-    ledger: Ledger
-
-    def decide(self, now: datetime) -> Decision:
-        """What is to be done by now: it may be asked again as the ledger changes."""
-        return self.purpose.decide(self.ledger, self.sink.rules, now)
+MOST_TRIES = 5
+"""How many workers may die over one queued run."""
 
 
 class Imports:
@@ -53,7 +43,7 @@ class Imports:
     Safe to share between threads; one calendar has one writer at a time. `open_sink` gives the sink of a connection
     by its name (CalendarRef.lms); `zone` is the home zone, of floating times and of whole days; `partner` is the
     first half of every SyncKey, and must not change once events are written. `changed` is told of each calendar that
-    a run wrote to. A held plan waits `hold_for` for its yes.
+    a run wrote to; `policy` says how plans wait and what they leave of a quota.
     """
 
     def __init__(
@@ -67,19 +57,19 @@ class Imports:
         partner: str,
         limits: Limits | None = None,
         changed: Callable[[CalendarRef], None] = lambda calendar: None,
-        hold_for: timedelta = HOLD_FOR,
+        policy: Policy = Policy(),  # noqa: B008 - an immutable value
     ) -> None:
         self._engine = engine
-        self._changed = changed
         self._open_sink = open_sink
         self._now = now
         self._zone = zone
         self._guard = guard
         self._partner = partner
         self._limits = limits
-        self._hold_for = hold_for
+        self._policy = policy
         self._runs = Runs(engine, now)
         self._held = HeldImports(engine)
+        self._works = Works(engine, self._runs, self._held, policy, partner, zone, now, changed)
 
     def run(
         self,
@@ -105,8 +95,67 @@ class Imports:
         """
         home = Window(window.start.astimezone(self._zone), window.end.astimezone(self._zone))
         job = Import(data, calendar, home, source, mode, grace, rules, dry_run, approved, zone, floating, match)
-        case = self._import(job)
-        return self._dry(case) if dry_run else self._wet(case, progress)
+        return self._done(job, progress)
+
+    def _done(self, job: Import, progress: Progress | None) -> Outcome:
+        sink = self._sink(job.calendar)
+        basis = basis_of(job, sink, self._limits or Limits(), self._partner)
+        if same := self._unchanged(job, basis):
+            return same
+        case = self._import(job, sink)
+        return self._works.dry(case) if job.dry_run else self._works.wet(case, basis=basis, progress=progress)
+
+    def _unchanged(self, job: Import, basis: str | None) -> Outcome | None:
+        """The outcome of the same file in the same terms as last time, where nothing has changed since."""
+        last = self._runs.last(job.calendar, job.source) if basis else None
+        if last is None or last.basis != basis or last.state != Ending.DONE.value:
+            return None
+        if last.revision != self._ledger(job.calendar, job.window).revision():
+            return None
+        return same_again(job, last)
+
+    def queue(self, job: Import) -> Run:
+        """Have a worker do it: the file is kept, and read there. Denied where the calendar can never be written."""
+        self._sink(job.calendar)
+        run = self._runs.queue(job.calendar, job.source, job.data)
+        self._held.keep(run, job, (), self._now() + self._policy.keep_for)
+        return self._runs.get(run)
+
+    def due(self) -> Sequence[int]:
+        """The runs that a worker has to take up, the oldest first: queued, or left by a worker that died."""
+        return [run.id for run in self._runs.queued() if not self._goes_on(run)]
+
+    def take_up(self, run: int, stopping: Callable[[], bool] = bool) -> Outcome | None:
+        """Do what was queued; None where that ended before anything could be planned, and the run says why.
+
+        When `stopping`, it stops between two portions and is queued again. Busy and NotWaiting where somebody was
+        faster.
+        """
+        waiting = self.get(run)
+        job = self._held.job(waiting, TAKEN_UP, "wait for a worker")
+        tries = (waiting.progress or {}).get("tries", 0) + 1
+        if tries > MOST_TRIES:
+            self._give_up(waiting, f"It was tried {MOST_TRIES} times, and its worker died each time.")
+            return None
+        self._runs.try_again(run, tries)
+        try:
+            sink = self._sink(job.calendar)
+            basis = basis_of(job, sink, self._limits or Limits(), self._partner)
+            case = self._import(job, sink, waiting.plan)
+            return self._works.wet(case, basis=basis, waiting=waiting, stopping=stopping)
+        except (NotACalendar, BridgeError) as error:
+            self._give_up(waiting, str(error))
+            return None
+
+    def _give_up(self, run: Run, reason: str) -> None:
+        with lease(self._engine, lease_name(run.calendar), self._now):
+            report = report_to_json(Report(stopped=reason))
+            self._runs.end(run.id, Ending.FAILED, run.plan, report)
+            self._held.forget(run.id)
+
+    def _goes_on(self, run: Run) -> bool:
+        """Whether somebody works on the run's calendar, so that it is this run's turn later, or its worker lives."""
+        return is_held(self._engine, lease_name(run.calendar), self._now())
 
     def latest(self, count: int = 50) -> Sequence[Run]:
         """The latest runs, newest first."""
@@ -118,11 +167,40 @@ class Imports:
         self._runs.expire()
         return self._runs.get(run)
 
+    def pause(self, run: int) -> Run:
+        """Have a run that goes on stop between two portions of its changes; `resume` goes on with it.
+
+        The Run may still be running when this returns: it stops within a second or two. NoRun where there is none,
+        NotWaiting where it does not go on.
+        """
+        return self._stop(self.get(run), Ending.PAUSED)
+
     def cancel(self, run: int) -> Run:
-        """Say no to a run that waits. NoRun where there is none, NotWaiting where it does not."""
-        self.get(run)
-        self._runs.cancel(run)
+        """Say no to a run that waits, or have one that goes on end as with `pause`, for good. What it wrote stays.
+
+        NoRun where there is none, NotWaiting where it neither waits nor goes on.
+        """
+        one = self.get(run)
+        if one.state is Ending.RUNNING:
+            return self._stop(one, Ending.CANCELLED)
+        if one.state is Ending.PAUSED:
+            self._runs.settle(one, Ending.CANCELLED)
+            self._held.forget(run)
+        else:
+            self._runs.cancel(run)
         return self._runs.get(run)
+
+    def _stop(self, run: Run, ending: Ending) -> Run:
+        """A process that died looks at no wish: then it is done here."""
+        if run.state is Ending.QUEUED:
+            self._runs.settle(run, ending)
+        elif run.state is not Ending.RUNNING or not self._runs.wish(run.id, ending):
+            raise NotWaiting(f"run {run.id} does not go on: it is {run.state}")
+        with suppress(Busy), lease(self._engine, lease_name(run.calendar), self._now):
+            now = self._runs.get(run.id)
+            if now.state is Ending.RUNNING:
+                self._runs.settle(now, ending)
+        return self._runs.get(run.id)
 
     def approve(self, run: int, *, progress: Progress | None = None) -> Outcome:
         """Carry out a run that waits for a yes, planned anew from its file.
@@ -131,121 +209,119 @@ class Imports:
         there is none, NotWaiting where it does not wait (any more); otherwise as `run`.
         """
         waiting = self.get(run)
-        return self._wet(self._import(self._held.job(waiting), waiting.plan), progress, waiting)
+        job = self._held.job(waiting)
+        return self._works.wet(self._import(job, None, waiting.plan), waiting=waiting, progress=progress)
+
+    def resume(self, run: int, *, progress: Progress | None = None) -> Outcome:
+        """Go on with a run that was paused, left half-way or cut off; planned anew, as `approve`."""
+        waiting = self.get(run)
+        if waiting.kind in {Kind.UNDO, Kind.PURGE} and waiting.state in RESUMABLE:
+            back = self._back(waiting)
+        else:
+            job = self._held.job(waiting, RESUMABLE, "wait to be resumed")
+            back = self._import(job, None, waiting.plan)
+            if waiting.kind is Kind.RETRY and waiting.about is not None:
+                back = self._again(back, self.get(waiting.about))
+        return self._works.wet(back, waiting=waiting, progress=progress)
+
+    def requeue(self, run: int) -> Run:
+        """Have a worker go on with a run that was queued once. NotWaiting where it does not wait to be resumed."""
+        waiting = self.get(run)
+        self._held.job(waiting, RESUMABLE, "wait to be resumed")
+        self._runs.settle(waiting, Ending.QUEUED)
+        return self._runs.get(run)
+
+    def retry(self, run: int, *, dry_run: bool = False, progress: Progress | None = None) -> Outcome:
+        """Try again what was refused in a run, and nothing else, from its file. NotWaiting where nothing was refused,
+        or the file is not kept any more: a newer one of this import has overtaken it."""
+        tried = self.get(run)
+        job = self._held.job(tried, TRIED_AGAIN, "have a file to try again from")
+        case = self._again(self._import(replace(job, approved=True)), tried)
+        return self._works.dry(case) if dry_run else self._works.wet(case, progress=progress)
+
+    def _again(self, case: Case, tried: Run) -> Case:
+        refused = frozenset((each["uid"], each["slot"]) for each in (tried.report or {}).get("refused", ()))
+        if not refused:
+            raise NotWaiting(f"run {tried.id} had nothing refused")
+        if not isinstance(case.purpose, Importing):
+            raise TypeError("only an import is tried again")
+        return replace(case, purpose=Retrying(case.purpose, refused), about=tried.id)
 
     def undo(self, run: int, *, dry_run: bool = False, progress: Progress | None = None) -> Outcome:
         """Take back what one run did: where the ledger still stands as it left it, and nowhere else.
 
         The Outcome is that of a run of its own; what was changed since is among the refused. NoRun where there is
-        no such run, or it goes on; Denied and Busy as `run`.
+        no such run, NotWaiting where it was taken back already; Denied and Busy as `run`.
         """
         undone = self.get(run)
-        case = self._case(undone.calendar, Undoing(undone.source, run))
-        return self._dry(case) if dry_run else self._wet(case, progress)
+        by = self._runs.undone_by(run)
+        if by is not None and self._runs.undone_by(by) is None:
+            raise NotWaiting(f"run {run} was taken back already, by run {by}")
+        case = self._case(undone.calendar, Undoing(undone.source, run), run)
+        return self._works.dry(case) if dry_run else self._works.wet(case, progress=progress)
+
+    def _back(self, run: Run) -> Case:
+        """An undo or a purge that goes on."""
+        if run.kind is Kind.PURGE or run.about is None:
+            return self._case(run.calendar, Purging(run.source))
+        return self._case(run.calendar, Undoing(run.source, run.about), run.about)
 
     def purge(
         self, calendar: CalendarRef, source: str, *, dry_run: bool = False, progress: Progress | None = None
     ) -> Outcome:
         """Take away all that this import ever wrote into the calendar, and only that. Denied and Busy as `run`."""
         case = self._case(calendar, Purging(source))
-        return self._dry(case) if dry_run else self._wet(case, progress)
+        if not self._runs.knows(calendar, source):
+            raise NoRun(f"no import called '{source}' has ever written into {calendar}")
+        return self._works.dry(case) if dry_run else self._works.wet(case, progress=progress)
 
     # Cases
 
-    def _import(self, job: Import, planned: Mapping[str, Any] | None = None) -> _Case:
+    def _import(self, job: Import, sink: Sink | None = None, planned: Mapping[str, Any] | None = None) -> Case:
         """`planned` is what a yes was given to."""
-        sink = self._sink(job.calendar)
+        sink = sink or self._sink(job.calendar)
         reading = self._read(job)
         wanted = wishes(job.rules.taken(reading.occurrences), sink)
         purpose = Importing(job, reading, wanted, self._guard, self._runs.previous, planned)
-        return _Case(purpose, sink, Ledger(self._engine, job.calendar, job.window, self._now()))
+        asked = planned is None and (job.dry_run or not job.approved)
+        return Case(purpose, sink, self._ledger(job.calendar, job.window), asked=asked)
 
-    def _case(self, calendar: CalendarRef, purpose: Undoing | Purging) -> _Case:
-        sink = self._sink(calendar)
+    def _case(self, calendar: CalendarRef, purpose: Undoing | Purging, about: int | None = None) -> Case:
         always = Window(datetime(1970, 1, 1, tzinfo=self._zone), datetime(2200, 1, 1, tzinfo=self._zone))
-        return _Case(purpose, sink, Ledger(self._engine, calendar, always, self._now()))
+        return Case(purpose, self._sink(calendar), self._ledger(calendar, always), about)
+
+    def _ledger(self, calendar: CalendarRef, window: Window) -> Ledger:
+        return Ledger(self._engine, calendar, window, self._now())
 
     def _sink(self, calendar: CalendarRef) -> Sink:
         sink = self._open_sink(calendar.lms)
         sink.check_target(calendar)
         return sink
 
+    def _late(self, limits: Limits) -> Callable[[], bool]:
+        """Whether the time for one file is up, counted from now."""
+        end = self._now() + timedelta(seconds=limits.seconds)
+        return lambda: self._now() >= end
+
     def _read(self, job: Import) -> Reading:
         start, end = job.window.start, job.window.end
         limits = self._limits or Limits()
-        return read_occurrences(
-            job.data, start, end, zone=self._zone, source_zone=job.zone, floating=job.floating, limits=limits
+        reading = read_occurrences(
+            job.data,
+            start,
+            end,
+            zone=self._zone,
+            source_zone=job.zone,
+            floating=job.floating,
+            limits=limits,
+            late=self._late(limits),
         )
-
-    # Deeds
-
-    def _dry(self, case: _Case) -> Outcome:
-        return _outcome(case, Ending.DRY, case.decide(self._now()))
-
-    def _wet(self, case: _Case, progress: Progress | None, waiting: Run | None = None) -> Outcome:
-        with lease(self._engine, f"import {case.ledger.calendar}", self._now) as held:
-
-            def step(done: int, of: int) -> None:
-                held.beat()
-                (progress or silent)(done, of)
-
-            run = self._begin(case, waiting)
-            outcome = replace(self._carry_out(case, run, step), run_id=run)
-            self._end(case, run, outcome, waiting)
-        return outcome
-
-    def _begin(self, case: _Case, waiting: Run | None) -> int:
-        if waiting is not None:
-            self._runs.resume(waiting)
-            return waiting.id
-        purpose = case.purpose
-        return self._runs.begin(
-            case.ledger.calendar, purpose.source, purpose.kind, purpose.body, purpose.reading.events
-        )
-
-    def _end(self, case: _Case, run: int, outcome: Outcome, waiting: Run | None) -> None:
-        report = report_to_json(outcome.report) if outcome.report else None
-        plan = plan_to_json(outcome.plan)
-        if waiting is not None and outcome.state in {Ending.LEFT, Ending.FAILED}:
-            plan = waiting.plan or plan  # another yes takes up what this one was given to
-        if outcome.state is Ending.HELD and isinstance(case.purpose, Importing):
-            self._held.keep(run, case.purpose.job, outcome.objections, self._now() + self._hold_for)
-        elif outcome.state is Ending.DONE:
-            self._held.forget(run)
-        self._runs.end(run, outcome.state, plan, report)
-        if outcome.report and (outcome.report.done or outcome.report.left):
-            self._changed(case.ledger.calendar)
-
-    def _carry_out(self, case: _Case, run: int, progress: Progress) -> Outcome:
-        writer = Writer(case.sink, case.ledger, self._partner, case.purpose.source, run)
-        try:
-            writer.settle()
-        except (Transient, Denied) as stop:
-            decision = case.decide(self._now())
-            return _reported(case, decision, stopped(decision.plan, stop, decision.plan.changes))
-        decision = case.decide(self._now())
-        if decision.objections:
-            return _outcome(case, Ending.HELD, decision)
-        writer.owners = decision.owners
-        return _reported(case, decision, apply(decision.plan, writer, progress))
+        if reading.events or reading.problems:
+            return reading
+        return replace(reading, problems=(Problem(1, without_events(reading.ignored)),))
 
 
-def _outcome(case: _Case, state: Ending, decision: Decision) -> Outcome:
-    reading = case.purpose.reading
-    return Outcome(
-        state,
-        decision.plan,
-        case.purpose.kind,
-        objections=decision.objections if state in {Ending.HELD, Ending.DRY} else (),
-        unfit=decision.refused,
-        events=reading.events,
-        problems=tuple(reading.problems),
-        ignored=reading.ignored,
-    )
-
-
-def _reported(case: _Case, decision: Decision, report: Report) -> Outcome:
-    """What does not fit was refused as well, before anything was tried."""
-    whole = replace(report, refused=(*decision.refused, *report.refused))
-    left = Ending.LEFT if report.left or report.stopped else Ending.DONE
-    return replace(_outcome(case, Ending.FAILED if report.denied else left, decision), report=whole)
+def without_events(ignored: Mapping[str, int]) -> str:
+    """What is said of a file that holds none."""
+    held = " and ".join(f"{count:,} {kind}" for kind, count in sorted(ignored.items()))
+    return f"the file holds no events: it has {held}" if held else "the file holds no events"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Any
 
@@ -18,17 +18,21 @@ from bridges.model import CalendarRef
 
 
 class Ending(StrEnum):
-    """How a run ended. Held and left want another run: after a yes, or after a while."""
+    """How a run ended, or how it stands. Held and left want another run: after a yes, or after a while."""
 
+    QUEUED = "queued"
+    """A worker takes it up."""
     RUNNING = "running"
+    PAUSED = "paused"
+    """A person stopped it; another one, or the same, says when it goes on."""
     DONE = "done"
     HELD = "held"
     LEFT = "left"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    """It was held, and a person or a newer file said no."""
+    """A person or a newer file said no. What was written before stays."""
     EXPIRED = "expired"
-    """It was held, and nobody said yes in time."""
+    """It waited for a person, and nobody came in time."""
     DRY = "dry"
     """Decided only; kept nowhere."""
 
@@ -39,6 +43,12 @@ class Kind(StrEnum):
     IMPORT = "import"
     UNDO = "undo"
     PURGE = "purge"
+    RETRY = "retry"
+    """What was refused in another run is tried again, and nothing else."""
+
+
+WAITING = (Ending.HELD, Ending.PAUSED, Ending.QUEUED)
+"""What has a person or a worker to wait for, and goes when nobody comes."""
 
 
 class NoRun(ValueError):
@@ -65,9 +75,21 @@ class Run:
     report: dict[str, Any] | None = None
     objections: tuple[str, ...] = ()
     expires_at: datetime | None = None
+    forecast: dict[str, Any] | None = None
+    progress: dict[str, Any] | None = None
+    background: bool = False
+    about: int | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody works on it, and nobody will unasked."""
+        return self.state not in {Ending.QUEUED, Ending.RUNNING}
 
     def to_json(self) -> dict[str, Any]:
-        """All of it; `held` has the objections of a run that waits, and `expires` until when."""
+        """All of it; `held` has the objections of a run that waits, and `expires` until when its file is kept.
+
+        `about` is the run that an undo takes back, or a retry tries again.
+        """
         return {
             "run": self.id,
             "kind": self.kind.value,
@@ -81,27 +103,68 @@ class Run:
             "report": self.report,
             "held": list(self.objections),
             "expires": self.expires_at.isoformat() if self.expires_at else None,
+            "forecast": self.forecast,
+            "progress": self.progress,
+            "background": self.background,
+            "about": self.about,
         }
 
-    def to_text(self) -> str:
-        """One line for a terminal."""
+    def to_text(self, zone: tzinfo = UTC) -> str:
+        """One line for a terminal; times in `zone`."""
         made = self.report or {}
         counts = ", ".join(f"{made[name]} {name}" for name in ("created", "updated", "deleted") if name in made)
-        facts = (str(self.id), f"{self.started_at:%Y-%m-%d %H:%M}Z", self.kind, self.state, self.calendar, self.source)
-        return "\t".join(map(str, (*facts, counts)))
+        if made.get("refused"):
+            counts += f", {len(made['refused'])} refused"
+        if self.state is Ending.RUNNING and self.progress:
+            counts = told(self.progress)
+        facts = (self.id, _moment(self.started_at, zone), self.kind, self.state, self.calendar, self.source, counts)
+        return "\t".join(map(str, facts))
 
-    def lines(self) -> Iterator[str]:
-        """All of it for a terminal, a change a line."""
-        yield self.to_text()
-        for objection in self.objections:
-            yield f"held: {objection}"
-        if self.objections and self.expires_at:
-            yield f"waits for a yes until {self.expires_at:%Y-%m-%d %H:%M}Z: calbridge run approve {self.id}"
+    def lines(self, zone: tzinfo = UTC) -> Iterator[str]:
+        """All of it for a terminal, a change a line; times in `zone`."""
+        yield self.to_text(zone)
+        yield from self._notes(zone)
         for change in (self.plan or {}).get("changes", ()):
             when = change["event"]["when"]
-            yield f"{change['deed']}\t{when.get('start') or when.get('first')}\t{change['event']['title']}"
+            start = datetime.fromisoformat(when["start"]) if "start" in when else None
+            day = _moment(start, zone) if start and start.tzinfo else when.get("start") or when.get("first")
+            yield f"{change['deed']}\t{day}\t{change['event']['title']}"
         for note in (self.report or {}).get("refused", ()):
-            yield f"refused: {note['title']}: {note['reason']}"
+            yield f"refused: {refusal(note)}"
+
+    def _notes(self, zone: tzinfo) -> Iterator[str]:
+        if self.forecast and not self.report:
+            yield f"forecast: {self.forecast['text']}"
+        for objection in self.objections:
+            yield f"held: {objection}"
+        until = f" until {_moment(self.expires_at, zone)}" if self.expires_at else ""
+        if self.state is Ending.HELD:
+            yield f"waits for a yes{until}: calbridge run approve {self.id}"
+        elif self.state is Ending.PAUSED:
+            yield f"waits{until}: calbridge run resume {self.id}, or cancel"
+        elif self.state in {Ending.CANCELLED, Ending.LEFT, Ending.FAILED} and self.report:
+            yield f"what was written stays; to take it back: calbridge undo {self.id}"
+        if (self.report or {}).get("stopped"):
+            yield f"stopped: {(self.report or {})['stopped']}"
+
+
+def told(progress: Mapping[str, Any]) -> str:
+    """How far it has come, for a terminal: "310 of 1,240, 12.5 a second, 74 seconds to go"."""
+    parts = [f"{progress['phase']}", f"{progress['done']:,} of {progress['of']:,}"]
+    parts += [f"{progress['errors']:,} refused"] if progress["errors"] else []
+    parts += [f"{progress['rate']:g} a second"] if progress["rate"] else []
+    parts += [f"{progress['rest']:,} seconds to go"] if progress["rest"] else []
+    return ", ".join(parts)
+
+
+def refusal(note: Mapping[str, Any]) -> str:
+    """A line of what was refused: which event, where in the file, and why."""
+    line = f" (line {note['line']})" if note.get("line") else ""
+    return f"{note['title']}{line}: {note['reason']}"
+
+
+def _moment(moment: datetime, zone: tzinfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" + ("Z" if zone is UTC else "")
 
 
 class Runs:
@@ -134,14 +197,140 @@ class Runs:
         return [_to_run(row) for row in rows]
 
     def begin(
-        self, calendar: CalendarRef, source: str, kind: Kind = Kind.IMPORT, data: bytes = b"", read_count: int = 0
+        self,
+        calendar: CalendarRef,
+        source: str,
+        kind: Kind = Kind.IMPORT,
+        data: bytes = b"",
+        read_count: int = 0,
+        *,
+        about: int | None = None,
     ) -> int:
         """A new run, and its number. Called under the calendar's lease: a run that still seems to go on was cut off.
 
         A file of this import that waits for a yes is overtaken by it.
         """
+        values = self._new(calendar, source, kind, data, read_count) | {"about": about}
+        with writing(self._engine) as connection:
+            self._cut_off(connection, calendar)
+            made = self._insert(connection, values)
+            self._overtake(connection, calendar, source, made)
+        return made
+
+    def queue(self, calendar: CalendarRef, source: str, data: bytes) -> int:
+        """A new run that a worker is to take up, and its number."""
+        values = self._new(calendar, source, Kind.IMPORT, data, 0)
+        with writing(self._engine) as connection:
+            return self._insert(connection, values | {"state": Ending.QUEUED.value, "background": True})
+
+    def resume(self, run: Run) -> None:
+        """Go on with a run, under the calendar's lease. NotWaiting where it stands otherwise than was seen."""
         columns = tables.import_run.c
-        values = {
+        seen = (columns.id == run.id, columns.state == run.state.value)
+        going = {"state": Ending.RUNNING.value, "ended_at": None, "wish": ""}
+        with writing(self._engine) as connection:
+            if not connection.execute(update(tables.import_run).where(*seen).values(going)).rowcount:
+                raise NotWaiting(f"run {run.id} does not wait any more")
+            self._cut_off(connection, run.calendar, besides=run.id)
+            self._overtake(connection, run.calendar, run.source, run.id)
+
+    def tell(self, connection: Connection, run: int, progress: dict[str, Any]) -> Ending | None:
+        """Keep how far a run has come; how it is to end, where somebody wishes that."""
+        columns = tables.import_run.c
+        told = update(tables.import_run).where(columns.id == run).values(progress=progress).returning(columns.wish)
+        wish = connection.execute(told).scalar()
+        return Ending(wish) if wish else None
+
+    def try_again(self, run: int, tries: int) -> None:
+        """Count how often a worker began with it, so that what kills its worker does not do so for ever."""
+        columns = tables.import_run.c
+        with writing(self._engine) as connection:
+            known = connection.execute(select(columns.progress).where(columns.id == run)).scalar() or {}
+            told = update(tables.import_run).where(columns.id == run).values(progress={**known, "tries": tries})
+            connection.execute(told)
+
+    def wish(self, run: int, ending: Ending) -> bool:
+        """Have a run that goes on end so, between two of its steps; whether it goes on."""
+        columns = tables.import_run.c
+        goes_on = (columns.id == run, columns.state == Ending.RUNNING.value)
+        with writing(self._engine) as connection:
+            wished = connection.execute(update(tables.import_run).where(*goes_on).values(wish=ending.value))
+        return bool(wished.rowcount)
+
+    def settle(self, run: Run, ending: Ending) -> None:
+        """End a run that nobody works on. NotWaiting where it stands otherwise than was seen."""
+        columns = tables.import_run.c
+        seen = (columns.id == run.id, columns.state == run.state.value)
+        values = {"state": ending.value, "ended_at": self._now(), "wish": ""}
+        with writing(self._engine) as connection:
+            if not connection.execute(update(tables.import_run).where(*seen).values(values)).rowcount:
+                raise NotWaiting(f"run {run.id} does not wait any more")
+
+    def end(
+        self,
+        run: int,
+        ending: Ending,
+        plan: dict[str, Any] | None,
+        report: dict[str, Any] | None,
+        **more: Any,
+    ) -> None:
+        """Keep what was planned and what became of it, both as JSON; `more` are further columns."""
+        values = {"ended_at": self._now(), "state": ending.value, "plan": plan, "report": report, "wish": "", **more}
+        with writing(self._engine) as connection:
+            connection.execute(update(tables.import_run).where(tables.import_run.c.id == run).values(values))
+
+    def queued(self) -> Sequence[Run]:
+        """What a worker has to take up, the oldest first; also what seems to be taken up already."""
+        columns = tables.import_run.c
+        states = (Ending.QUEUED.value, Ending.RUNNING.value)
+        query = _query().where(columns.background, columns.state.in_(states)).order_by(columns.id)
+        with self._engine.connect() as connection:
+            return [_to_run(row) for row in connection.execute(query)]
+
+    def last(self, calendar: CalendarRef, source: str) -> Row[Any] | None:
+        """The latest run of this import, whatever it was, as the table has it."""
+        query = select(tables.import_run).where(*_of(calendar, source)).order_by(tables.import_run.c.id.desc()).limit(1)
+        with self._engine.connect() as connection:
+            return connection.execute(query).first()
+
+    def was_left(self, calendar: CalendarRef, source: str, before: int | None = None) -> bool:
+        """Whether the run of this import before that one (None: the last) was left half-way."""
+        columns = tables.import_run.c
+        earlier = [*_of(calendar, source), *([columns.id < before] if before is not None else [])]
+        query = select(columns.state).where(*earlier).order_by(columns.id.desc()).limit(1)
+        with self._engine.connect() as connection:
+            return bool(connection.execute(query).scalar() == Ending.LEFT.value)
+
+    def knows(self, calendar: CalendarRef, source: str) -> bool:
+        """Whether there ever was a run of this import."""
+        return self.last(calendar, source) is not None
+
+    def undone_by(self, run: int) -> int | None:
+        """The run that took this one back whole; None if none did."""
+        columns = tables.import_run.c
+        took_back = (columns.about == run, columns.kind == Kind.UNDO.value, columns.state == Ending.DONE.value)
+        query = select(columns.id).where(*took_back).order_by(columns.id.desc()).limit(1)
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar()
+
+    def cancel(self, run: int) -> None:
+        """Say no to a run that waits. NotWaiting where it does not."""
+        with writing(self._engine) as connection:
+            if not self._end_waiting(connection, Ending.CANCELLED, tables.import_run.c.id == run):
+                raise NotWaiting(f"run {run} does not wait for a yes")
+
+    def expire(self) -> None:
+        """Give up what has waited too long: the facts that it was planned on are stale."""
+        held = tables.held_import.c
+        late = select(held.run_id).where(held.expires_at <= self._now())
+        with self._engine.connect() as connection:
+            if connection.execute(late.limit(1)).first() is None:
+                return
+        with writing(self._engine) as connection:
+            self._end_waiting(connection, Ending.EXPIRED, tables.import_run.c.id.in_(late))
+
+    def _new(self, calendar: CalendarRef, source: str, kind: Kind, data: bytes, read_count: int) -> dict[str, Any]:
+        return {
             "source": source,
             "calendar": str(calendar),
             "started_at": self._now(),
@@ -150,53 +339,31 @@ class Runs:
             "body_hash": hashlib.sha256(data).hexdigest(),
             "read_count": read_count,
         }
-        with writing(self._engine) as connection:
-            self._cut_off(connection, calendar)
-            self._end_held(connection, Ending.CANCELLED, *_of(calendar, source))
-            made = connection.execute(insert(tables.import_run).values(values).returning(columns.id))
-            return int(made.scalar_one())
 
-    def resume(self, run: Run) -> None:
-        """Go on with a run that waited, under the calendar's lease. NotWaiting where somebody else just did."""
+    def _insert(self, connection: Connection, values: dict[str, Any]) -> int:
+        made = connection.execute(insert(tables.import_run).values(values).returning(tables.import_run.c.id))
+        return int(made.scalar_one())
+
+    def _cut_off(self, connection: Connection, calendar: CalendarRef, besides: int | None = None) -> None:
+        """What seems to go on in this calendar died with its process. A worker's is taken up by the next."""
         columns = tables.import_run.c
-        waits = (columns.id == run.id, columns.id.in_(select(tables.held_import.c.run_id)))
-        going = {"state": Ending.RUNNING.value, "ended_at": None}
-        with writing(self._engine) as connection:
-            self._cut_off(connection, run.calendar)
-            if not connection.execute(update(tables.import_run).where(*waits).values(going)).rowcount:
-                raise NotWaiting(f"run {run.id} does not wait for a yes any more")
+        running = [columns.calendar == str(calendar), columns.state == Ending.RUNNING.value]
+        if besides is not None:
+            running.append(columns.id != besides)
+        for background, ending in ((True, Ending.QUEUED), (False, Ending.FAILED)):
+            cut = update(tables.import_run).where(*running, columns.background.is_(background))
+            connection.execute(cut.values(state=ending.value, ended_at=self._now()))
 
-    def end(self, run: int, ending: Ending, plan: dict[str, Any] | None, report: dict[str, Any] | None) -> None:
-        """Keep what was planned and what became of it, both as JSON."""
-        values = {"ended_at": self._now(), "state": ending.value, "plan": plan, "report": report}
-        with writing(self._engine) as connection:
-            connection.execute(update(tables.import_run).where(tables.import_run.c.id == run).values(values))
+    def _overtake(self, connection: Connection, calendar: CalendarRef, source: str, run: int) -> None:
+        """Earlier files of an import have nothing to say any more."""
+        self._end_waiting(connection, Ending.CANCELLED, *_of(calendar, source), tables.import_run.c.id < run)
 
-    def cancel(self, run: int) -> None:
-        """Say no to a run that waits. NotWaiting where it does not."""
-        with writing(self._engine) as connection:
-            if not self._end_held(connection, Ending.CANCELLED, tables.import_run.c.id == run):
-                raise NotWaiting(f"run {run} does not wait for a yes")
-
-    def expire(self) -> None:
-        """Give up what has waited too long: the facts that it was planned on are stale."""
-        held = tables.held_import.c
-        late = select(held.run_id).where(held.expires_at <= self._now())
-        with writing(self._engine) as connection:
-            self._end_held(connection, Ending.EXPIRED, tables.import_run.c.id.in_(late))
-
-    def _cut_off(self, connection: Connection, calendar: CalendarRef) -> None:
-        columns = tables.import_run.c
-        running = (columns.calendar == str(calendar), columns.state == Ending.RUNNING.value)
-        failed = {"state": Ending.FAILED.value, "ended_at": self._now()}
-        connection.execute(update(tables.import_run).where(*running).values(failed))
-
-    def _end_held(self, connection: Connection, ending: Ending, *which: ColumnElement[bool]) -> int:
+    def _end_waiting(self, connection: Connection, ending: Ending, *which: ColumnElement[bool]) -> int:
         """End what waits, and forget its file; how many these were. What was begun keeps the state that it has."""
         columns, held = tables.import_run.c, tables.held_import.c
         chosen = list(connection.execute(select(columns.id).join(tables.held_import).where(*which)).scalars())
         connection.execute(delete(tables.held_import).where(held.run_id.in_(chosen)))
-        waiting = (columns.id.in_(chosen), columns.state == Ending.HELD.value)
+        waiting = (columns.id.in_(chosen), columns.state.in_([state.value for state in WAITING]))
         connection.execute(update(tables.import_run).where(*waiting).values(state=ending.value, ended_at=self._now()))
         return len(chosen)
 
@@ -224,4 +391,8 @@ def _to_run(row: Row[Any]) -> Run:
         report=row.report,
         objections=tuple(row.objections or ()),
         expires_at=row.expires_at,
+        forecast=row.forecast,
+        progress=row.progress,
+        background=row.background,
+        about=row.about,
     )

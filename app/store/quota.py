@@ -53,7 +53,9 @@ class StoreMeter:
     def pace(self) -> float | None:
         """Seconds that a change took in one lane, as measured last; None if none was."""
         with self._engine.connect() as connection:
-            return connection.execute(select(tables.quota.c.pace).where(tables.quota.c.account == self._account)).scalar()
+            return connection.execute(
+                select(tables.quota.c.pace).where(tables.quota.c.account == self._account)
+            ).scalar()
 
     def measured(self, pace: float) -> None:
         """Keep how many seconds a change took in one lane."""

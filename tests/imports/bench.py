@@ -9,10 +9,11 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Engine
 
-from app.imports.apply import apply
+from app.imports.apply import apply, unhindered
 from app.imports.desire import wishes
 from app.imports.ledger import Ledger
 from app.imports.plan import Desired, Entry, Plan, Unread, make_plan
+from app.imports.progress import At
 from app.imports.report import Progress, Report, silent
 from app.imports.writer import Writer
 from app.store import tables
@@ -94,7 +95,12 @@ class Bench:
         """Settle, plan, apply."""
         writer = Writer(sink or self.lms, self.ledger, "calbridge", source)
         writer.settle()
-        return apply(self.plan(sink, source), writer, progress)
+
+        def step(at: At) -> int:
+            progress(at.done, at.of)
+            return unhindered(at)
+
+        return apply(self.plan(sink, source), writer, step)
 
     def standing(self) -> Counter[Event]:
         """What is in the LMS, each with how often it stands there."""
