@@ -37,7 +37,8 @@ class Limits:
     Rules that repeat within a day are refused unless `sub_daily`. A rule with several times a day is refused before
     it is run where it may have more than `cost` of them in the window, or all of the file more than `costs`. `work`
     counts the steps of rules that lead to nothing that is shown, over the whole file, and `event_work` those of one
-    event: they bound the time of all others, and what exceeds them is left out.
+    event: they bound the time of all others, and what exceeds them is left out. `seconds` is how long those who have a clock
+    are to let the events of a file be laid out in time (`late`).
     """
 
     bytes: int = 10 * 1024 * 1024
@@ -51,6 +52,7 @@ class Limits:
     costs: int = 1_000_000
     work: int = 300_000
     event_work: int = 100_000
+    seconds: float = 20
     dates: int = 50_000
     problems: int = 1_000
 
