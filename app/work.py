@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from threading import Event
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,17 +18,33 @@ PAUSE = 15.0
 log = logging.getLogger(__name__)
 
 
-def work(refreshes: Refreshes, now: Callable[[], datetime], stop: Event, *, pause: float = PAUSE) -> None:
-    """Run what is due until `stop` is set; what is under way then is finished first.
+Chore = Callable[[], Iterable[tuple[object, object]]]
+"""Does what is due of one kind, and tells of each what came of it."""
+
+
+def work(
+    refreshes: Refreshes,
+    now: Callable[[], datetime],
+    stop: Event,
+    *,
+    pause: float = PAUSE,
+    chores: Sequence[Chore] = (),
+) -> None:
+    """Run what is due until `stop` is set, the chores last; what is under way then is finished first.
 
     A store that is away for a while is waited for: nothing is due that cannot be done later.
     """
     while not stop.is_set():
         try:
-            for subject, outcome in refreshes.run(now()):
+            for subject, outcome in chain(refreshes.run(now()), *(_later(chore) for chore in chores)):
                 log.info("%s: %s", subject, outcome)
                 if stop.is_set():
                     return
         except SQLAlchemyError as error:
             log.warning("the store cannot be used: %s", error)
         stop.wait(pause)
+
+
+def _later(chore: Chore) -> Iterator[tuple[object, object]]:
+    """The chore, begun when its turn has come."""
+    yield from chore()

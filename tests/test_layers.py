@@ -50,15 +50,16 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.imports.pull.dial": ({"app.imports.pull.addresses"}, {"requests", "urllib3"}),
     "app.imports.pull.fetch": ({"app.imports.pull.addresses", "app.imports.pull.dial"}, {"requests", "urllib3"}),
     "app.feeds": (HALLWAY | {"bridges.markup"}, {"sqlalchemy", "cachetools"}),
+    "app.notices": (HALLWAY | {"app.config", "app.imports"}, {"sqlalchemy", "itsdangerous"}),
     "app.refresh": ({"bridges.model", "app.feeds", "app.imports"}, set()),
     "app.parts": (
-        HALLWAY | {"app.config", "app.feeds", "app.imports", "app.refresh", "bridges"},
+        HALLWAY | {"app.config", "app.feeds", "app.imports", "app.refresh", "app.notices", "bridges"},
         {"sqlalchemy", "alembic", "requests"},
     ),
     "app.web": (
         PROMISES
         | {"app.config", "app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics", "app.store.leases"}
-        | {"app.metrics"},
+        | {"app.metrics", "app.accounts", "app.notices"},
         {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog"},
     ),
     "app.cli": (
@@ -74,6 +75,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "app.work",
             "app.tied",
             "app.logs",
+            "app.accounts",
         }
         | {"app.store.leases"},
         {"click", "granian"},
@@ -84,6 +86,13 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "app.tied": (set(), set()),
     "app.logs": (set(), {"structlog"}),
+    "app.accounts": ({"app.store"}, {"sqlalchemy", "argon2"}),
+    "app.web.callers": ({"bridges.model"}, set()),
+    "app.web.session": ({"app.accounts", "app.parts", "app.web.callers"}, {"flask", "flask_wtf", "itsdangerous", "markupsafe"}),
+    "app.web.signin": (
+        {"app.accounts", "app.config", "app.parts", "app.web"},
+        {"flask", "authlib", "joserfc", "requests"},
+    ),
     "app.metrics": ({"app.store"}, {"sqlalchemy", "prometheus_client"}),
     "app.web.health": ({"app.web", "app.store"}, {"flask", "sqlalchemy"}),
     "app.work": ({"app.refresh"}, {"sqlalchemy"}),

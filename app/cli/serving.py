@@ -118,7 +118,7 @@ def work_command(tied: int | None) -> None:
         configure(joined.config.log.level, joined.config.log.form, secrets_of(joined.config))
         if not tied:
             click.echo("calbridge works (Ctrl-C stops it)")
-        work(joined.refreshes, joined.now, stop)
+        work(joined.refreshes, joined.now, stop, chores=[joined.notices.run])
         joined.close()
 
 

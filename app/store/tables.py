@@ -95,6 +95,19 @@ enrolment = Table(
     comment="whose calendars are whose, as the LMS's directory said last",
 )
 
+notice = Table(
+    "notice",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("about", String(200), nullable=False, unique=True, doc="the run and the hash of its plan, or what stopped"),
+    Column("made_at", Instant, nullable=False),
+    Column("next_try", Instant, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("done_at", Instant, doc="when it was sent, or was over; null until then"),
+    Column("problem", Text, nullable=False, doc="why the latest try failed, a sentence; empty if it did not"),
+    comment="what administrators are told by mail: written down before it is sent",
+)
+
 api_token = Table(
     "api_token",
     metadata,
@@ -220,6 +233,7 @@ import_run = Table(
     Column("about", Integer, doc="the run that this one takes back, or tries the refused of again"),
     Column("basis", String(64), doc="hash of the file, its terms and all that reads it; null if it is worth a look"),
     Column("revision", Integer, doc="that of the calendar's ledger when the run ended"),
+    Column("batch", Integer, index=True, doc="the routed import whose part it is; null where it is of its own"),
     Index(None, "calendar", "source", "id"),
 )
 
@@ -232,6 +246,21 @@ held_import = Table(
     Column("objections", JSON, nullable=False, doc="why it waits, as sentences"),
     Column("expires_at", Instant, nullable=False),
     comment="imports that may go on, with the files that they are planned from again",
+)
+
+import_batch = Table(
+    "import_batch",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", String(200), nullable=False, index=True),
+    Column("started_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("state", String(20), nullable=False, doc="as that of its runs, the most pressing one"),
+    Column("read_count", Integer, nullable=False),
+    Column("data", LargeBinary, doc="the file, compressed by zlib; null when a newer one has overtaken it"),
+    Column("terms", JSON, nullable=False, doc="how the file was to be imported, with its routes"),
+    Column("report", JSON(none_as_null=True), doc="counts over all calendars, and what has no place in any"),
+    comment="files that went into many calendars, each with a run of its own",
 )
 
 import_change = Table(

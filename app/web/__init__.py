@@ -22,6 +22,7 @@ from bridges.errors import Denied, Rejected, Transient
 STATUS: dict[type[Exception], int] = {
     uploads.BadUpload: 400,
     OverflowError: 400,
+    access.NotYours: 403,
     Unknown: 404,
     Busy: 409,
     NotACalendar: 422,

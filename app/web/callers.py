@@ -16,6 +16,8 @@ from bridges.model import CalendarRef
 SAFE = {"GET", "HEAD", "OPTIONS"}
 CLOSED = ("/api/", "/metrics")
 """Paths that are not for everybody, even to read."""
+SIGNED = ("/approve",)
+"""Paths that are a credential of their own: each is signed, and good for one thing."""
 IMPORTING = ("/imports", "/api/imports", "/api/explain")
 """Paths where a calendar file is handed in and followed: for those who may import, also into few calendars."""
 
@@ -64,6 +66,8 @@ def needed(method: str, path: str) -> Right:
     Whatever writes is the administrator's, but for imports. Reading feeds has its own credential, the feed's address,
     and never asks for more: an Authorization header that a calendar client sends by itself is ignored.
     """
+    if _is_within(path, SIGNED):
+        return Right.NONE
     if method in SAFE:
         return Right.READ if path.startswith(CLOSED) else Right.NONE
     return Right.IMPORT if _is_within(path, IMPORTING) else Right.ADMIN

@@ -40,6 +40,23 @@ def upgrade() -> None:
         batch.add_column(sa.Column("about", sa.Integer()))
         batch.add_column(sa.Column("basis", sa.String(64)))
         batch.add_column(sa.Column("revision", sa.Integer()))
+        batch.add_column(sa.Column("batch", sa.Integer()))
+        batch.create_index("ix_import_run_batch", ["batch"])
+    op.create_table(
+        "import_batch",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(200), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True)),
+        sa.Column("state", sa.String(20), nullable=False),
+        sa.Column("read_count", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary()),
+        sa.Column("terms", sa.JSON(), nullable=False),
+        sa.Column("report", sa.JSON(none_as_null=True)),
+        sa.PrimaryKeyConstraint("id", name="pk_import_batch"),
+        comment="files that went into many calendars, each with a run of its own",
+    )
+    op.create_index("ix_import_batch_source", "import_batch", ["source"])
     with op.batch_alter_table("quota") as batch:
         batch.add_column(sa.Column("pace", sa.Float()))
     op.create_table(
@@ -132,3 +149,16 @@ def upgrade() -> None:
         comment="who did what; rows are only ever added, and removed by age",
     )
     op.create_index("ix_audit_at", "audit", ["at"])
+    op.create_table(
+        "notice",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("about", sa.String(200), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("next_try", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True)),
+        sa.Column("problem", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_notice"),
+        sa.UniqueConstraint("about", name="uq_notice_about"),
+        comment="what administrators are told by mail: written down before it is sent",
+    )

@@ -1,0 +1,1 @@
+"""Mail to administrators: what waits for their yes, and what has stopped."""
