@@ -1,13 +1,16 @@
-"""API tokens: made by a command, kept as hashes, asked for by whatever writes."""
+"""API tokens: made by a command, kept as hashes, asked for by whatever writes. Each may do what its scope says."""
 
 from __future__ import annotations
 
 import hashlib
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, Row, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from app.store.engine import writing
@@ -19,12 +22,29 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def add(engine: Engine, name: str, now: datetime) -> str:
+class Scope(StrEnum):
+    """What a token may do; each holds those before it."""
+
+    READ = "read"
+    IMPORT = "import"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token, without itself."""
+
+    name: str
+    created_at: datetime
+    scope: Scope
+
+
+def add(engine: Engine, name: str, now: datetime, scope: Scope = Scope.ADMIN) -> str:
     """A new token, told this once. ValueError if the name is taken."""
     token = "cb_" + secrets.token_urlsafe(32)
     try:
         with writing(engine) as connection:
-            connection.execute(insert(api_token).values(name=name, hash=digest(token), created_at=now))
+            connection.execute(insert(api_token).values(name=name, hash=digest(token), created_at=now, scope=scope))
     except IntegrityError:
         raise ValueError(f"there is a token called '{name}' already: revoke it first, or choose another name") from None
     return token
@@ -36,11 +56,11 @@ def revoke(engine: Engine, name: str) -> bool:
         return bool(connection.execute(delete(api_token).where(api_token.c.name == name)).rowcount)
 
 
-def names(engine: Engine) -> Sequence[tuple[str, datetime]]:
-    """Each token's name and when it was made."""
+def every_one(engine: Engine) -> Sequence[Token]:
+    """All tokens, by name."""
     with engine.connect() as connection:
-        rows = connection.execute(select(api_token.c.name, api_token.c.created_at).order_by(api_token.c.name))
-        return [(row.name, row.created_at) for row in rows]
+        rows = connection.execute(select(api_token).order_by(api_token.c.name))
+        return [_token(row) for row in rows]
 
 
 def any_made(engine: Engine) -> bool:
@@ -49,7 +69,12 @@ def any_made(engine: Engine) -> bool:
         return connection.execute(select(api_token.c.id).limit(1)).first() is not None
 
 
-def holder(engine: Engine, token: str) -> str | None:
-    """The name of the token, or None if it is none of ours."""
+def opened(engine: Engine, token: str) -> Token | None:
+    """What this token is, or None if it is none of ours."""
     with engine.connect() as connection:
-        return connection.execute(select(api_token.c.name).where(api_token.c.hash == digest(token))).scalar()
+        row = connection.execute(select(api_token).where(api_token.c.hash == digest(token))).first()
+    return _token(row) if row else None
+
+
+def _token(row: Row[Any]) -> Token:
+    return Token(row.name, row.created_at, Scope(row.scope))

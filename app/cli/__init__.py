@@ -22,7 +22,7 @@ for _command in (
     *(feeds.feed, feeds.refresh),
     *(imports.import_file, imports.run, imports.undo, imports.purge),
     subscriptions.subscription,
-    *(credentials.token, credentials.link),
+    *(credentials.token, credentials.admin, credentials.link),
     *(store.backup, store.restore, store.migrate_command),
 ):
     main.add_command(_command)

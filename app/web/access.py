@@ -1,21 +1,28 @@
-"""Who may write: with no token made this machine's own user alone; with one, whoever brings a token."""
+"""Who may do what: finds out who calls, and lets through what that caller may do.
+
+With no token made, no account and no identity provider, this machine's own user may do everything; as soon as there is
+one of these, everybody has to bring something.
+"""
 
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import cast
 from urllib.parse import urlsplit
 
-from flask import Response, current_app, request
+from flask import Response, current_app, g, request
 
-from app import tokens
+from app import accounts, tokens
+from app.imports.runs import NoRun
 from app.metrics import Metrics
 from app.parts import Parts
+from app.web import session
+from app.web.callers import AT_THE_MACHINE, NOBODY, Caller, Right, needed
 from app.web.problems import answer
+from bridges.model import CalendarRef
 
-SAFE = {"GET", "HEAD", "OPTIONS"}
-CLOSED = {"/metrics"}
-"""Paths that are only read, and yet not for everybody."""
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via")
+_SCOPES = {tokens.Scope.READ: Right.READ, tokens.Scope.IMPORT: Right.IMPORT, tokens.Scope.ADMIN: Right.ADMIN}
 
 
 def parts() -> Parts:
@@ -45,37 +52,101 @@ def is_loopback(host: str) -> bool:
 
 
 def guard() -> Response | None:
-    """Before each request: None to let it through, else the refusal.
-
-    Whatever writes and everything under /api is for those who may write. Reading feeds has its own credential, the
-    feed's address, and never asks for more: an Authorization header that a calendar client sends by itself is ignored.
-    """
-    if request.method in SAFE and not request.path.startswith("/api/") and request.path not in CLOSED:
+    """Before each request: None to let it through, else the refusal."""
+    need = needed(request.method, request.path)
+    if need is Right.NONE or session.is_way_in(request.path):
         return None
-    return _refusal()
+    refusal = _refusal(need)
+    if refusal is None and caller().by_cookie and request.method not in {"GET", "HEAD", "OPTIONS"}:
+        session.require_our_page()
+    return refusal or _foreign_run()
+
+
+def caller() -> Caller:
+    """Who sent this request; found out once."""
+    if "caller" not in g:
+        g.caller = _found()
+    return cast(Caller, g.caller)
 
 
 def may_write() -> bool:
-    """Whether this request comes from someone who may write without further ado."""
-    return _refusal() is None
+    """Whether this request comes from someone who may change everything without further ado."""
+    return _refusal(Right.ADMIN) is None
 
 
-def _refusal() -> Response | None:
-    engine = parts().engine
-    token = _token()
-    if tokens.any_made(engine):
-        if token and tokens.holder(engine, token):
-            return None
+def may_import() -> bool:
+    """Whether this request comes from someone who may import without further ado."""
+    return _refusal(Right.IMPORT) is None
+
+
+class NotYours(Exception):
+    """Whoever calls may not write into that calendar."""
+
+
+def may_write_into(calendar: CalendarRef) -> bool:
+    """Whether whoever calls may import into that calendar."""
+    return caller().may_write_into(calendar)
+
+
+def may_see(calendar: CalendarRef) -> bool:
+    """Whether whoever calls may see what was imported there: those with calendars of their own see these alone."""
+    return caller().calendars is None or may_write_into(calendar)
+
+
+def require_yours(calendar: CalendarRef) -> CalendarRef:
+    """The calendar, if whoever calls may import into it. NotYours otherwise."""
+    if not may_write_into(calendar):
+        raise NotYours(f"'{caller().name}' may not write into {calendar}.")
+    return calendar
+
+
+def sign_in_is_possible() -> bool:
+    """Whether anybody could sign in here."""
+    joined = parts()
+    return bool(joined.config.signin.issuer) or bool(accounts.every_one(joined.engine))
+
+
+def _found() -> Caller:
+    joined = parts()
+    if token := _token():
+        known = tokens.opened(joined.engine, token)
+        return Caller(f"token {known.name}", _SCOPES[known.scope]) if known else NOBODY
+    if person := session.person(joined):
+        return person
+    if not tokens.any_made(joined.engine) and not sign_in_is_possible() and _from_here() and is_same_site():
+        return AT_THE_MACHINE
+    return NOBODY
+
+
+def _refusal(need: Right) -> Response | None:
+    who = caller()
+    if who.may(need):
+        return None
+    if who is not NOBODY:
+        return answer(403, f"'{who.name}' may not do this.")
+    if tokens.any_made(parts().engine) or sign_in_is_possible():
         refusal = answer(
-            401, "This needs an API token: send it as 'Authorization: Bearer …', or in the form's token field."
+            401,
+            "This needs an API token: send it as 'Authorization: Bearer …', or in the form's token field. "
+            "People sign in at /sign-in.",
         )
         refusal.headers["WWW-Authenticate"] = "Bearer"
         return refusal
     if not _from_here():
         return answer(403, "From elsewhere this needs an API token: make one with 'calbridge token add NAME'.")
-    if not _same_site():
-        return answer(403, "This was sent by a page of another site, and was refused.")
-    return None
+    return answer(403, "This was sent by a page of another site, and was refused.")
+
+
+def _foreign_run() -> Response | None:
+    """A run of a calendar that the caller may not write into is, to that caller, none."""
+    number = (request.view_args or {}).get("run")
+    if not isinstance(number, int) or caller().calendars is None:
+        return None
+    try:
+        run = parts().imports.get(number)
+    except NoRun:
+        return None
+    return None if may_see(run.calendar) else answer(404, f"there is no run {number}")
 
 
 def _token() -> str:
@@ -94,7 +165,7 @@ def _from_here() -> bool:
     )
 
 
-def _same_site() -> bool:
+def is_same_site() -> bool:
     """No page of another site may write with the hands of the person at this machine (CSRF)."""
     if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
         return False

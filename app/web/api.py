@@ -5,15 +5,15 @@ from __future__ import annotations
 from flask import Blueprint, Response, json, request
 
 from app.feeds.feed import Did, Feed
-from app.imports.run import NoRun, NotWaiting, Outcome
+from app.imports.run import NoRun, NotWaiting, Outcome, Run
 from app.web import access, uploads
 from app.web.links import links_of
 from app.web.problems import answer
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 
-STATUS = {"held": 202, "left": 202, "failed": 422}
-"""Held waits for a yes, left for another run; failed says that the LMS permits none of it. All else is 200."""
+STATUS = {"held": 202, "left": 202, "paused": 202, "failed": 422}
+"""Held waits for a yes, left and paused for another run; failed says that the LMS permits none of it. All else is 200."""
 
 
 REFRESHED = {Did.FAILED: 502, Did.BUSY: 409}
@@ -26,16 +26,23 @@ def _no_run(error: NoRun) -> Response:
 
 @bp.post("/imports")
 def import_calendar() -> Response:
-    """Write a calendar file into an LMS calendar; `?dry_run=true` answers the plan and writes nothing."""
+    """Write a calendar file into an LMS calendar; `?dry_run=true` answers the plan and writes nothing.
+
+    `?background=true` answers at once, with the number that a worker does it under.
+    """
     parts = access.parts()
-    return _outcome(uploads.run(uploads.from_request(request, parts), parts))
+    upload = uploads.from_request(request, parts)
+    if uploads.flag(request.values, "background"):
+        return _accepted(uploads.queue(upload, parts))
+    return _outcome(uploads.run(upload, parts))
 
 
 @bp.get("/imports")
 def runs() -> Response:
     """The latest runs, newest first; `?count=` says how many, at most."""
     count = min(max(request.args.get("count", 50, int), 1), 1000)
-    return _json({"imports": [one.to_json() for one in access.parts().imports.latest(count)]})
+    yours = [one for one in access.parts().imports.latest(count) if access.may_see(one.calendar)]
+    return _json({"imports": [one.to_json() for one in yours]})
 
 
 @bp.get("/imports/<int(max=2147483647):run>")
@@ -52,8 +59,36 @@ def approve(run: int) -> Response:
 
 @bp.post("/imports/<int(max=2147483647):run>/cancel")
 def cancel(run: int) -> Response:
-    """Say no to a run that waits."""
-    return _json(access.parts().imports.cancel(run).to_json())
+    """Say no to a run that waits, or have one that goes on end; what it wrote stays."""
+    return _run(access.parts().imports.cancel(run))
+
+
+@bp.post("/imports/<int(max=2147483647):run>/pause")
+def pause(run: int) -> Response:
+    """Have a run stop between two changes, within a second or two; 202 while it has not seen that yet."""
+    return _run(access.parts().imports.pause(run))
+
+
+@bp.post("/imports/<int(max=2147483647):run>/resume")
+def resume(run: int) -> Response:
+    """Go on with a run that was paused, left half-way or cut off; a background one in the background."""
+    imports = access.parts().imports
+    if imports.get(run).background:
+        return _accepted(imports.requeue(run))
+    return _outcome(imports.resume(run))
+
+
+@bp.get("/imports/<int(max=2147483647):run>/refused")
+def refused(run: int) -> Response:
+    """What the LMS, or its rules, refused in a run: each with the reason, and the line of the file where known."""
+    report = access.parts().imports.get(run).report or {}
+    return _json({"run": run, "refused": report.get("refused", [])})
+
+
+@bp.post("/imports/<int(max=2147483647):run>/retry")
+def retry(run: int) -> Response:
+    """Try again what was refused in a run, and nothing else; `?dry_run=true` answers the plan and touches nothing."""
+    return _outcome(access.parts().imports.retry(run, dry_run=uploads.flag(request.values, "dry_run")))
 
 
 @bp.post("/imports/<int(max=2147483647):run>/undo")
@@ -104,6 +139,17 @@ def _feed(feed: Feed) -> dict[str, object]:
         "enabled": feed.enabled,
         "links": dict(links_of(feed, access.base_url())),
     }
+
+
+def _run(run: Run) -> Response:
+    return _json(run.to_json(), 200 if run.over else 202)
+
+
+def _accepted(run: Run) -> Response:
+    """A worker has it from here: Location is where to ask how far it is."""
+    response = _json(run.to_json(), 202)
+    response.headers["Location"] = f"/api/imports/{run.id}"
+    return response
 
 
 def _outcome(outcome: Outcome) -> Response:

@@ -16,12 +16,13 @@ from app.imports.rules import NO_RULES, Rules, rename
 from app.imports.run import Match, Mode, Outcome
 from app.imports.window import window_of
 from app.parts import Parts
+from app.web import access
 from bridges.model import CalendarRef, Window
 
 Word = TypeVar("Word", bound=StrEnum)
 
 TRUE = {"1", "true", "yes", "on"}
-FIELDS = {"calendar", "from", "to", "name", "source", "mode", "match", "zone", "dry_run", "approve", "token"}
+FIELDS = {"calendar", "from", "to", "name", "source", "mode", "match", "zone", "dry_run", "approve", "token", "background"}
 FIELDS |= {"include", "exclude", "rename", "floating"}
 CALENDAR_TYPES = {"text/calendar", "application/octet-stream", "application/ics"}
 
@@ -94,7 +95,9 @@ def _require_known(fields: Mapping[str, str]) -> None:
 def target(fields: Mapping[str, str], parts: Parts) -> tuple[CalendarRef, str]:
     """The calendar and the import's name that were sent. BadUpload where they are none; else as bridges.errors."""
     try:
-        return parts.named(fields.get("calendar", "")), _source(fields.get("name", "") or fields.get("source", ""))
+        return access.require_yours(parts.named(fields.get("calendar", ""))), _source(
+            fields.get("name", "") or fields.get("source", "")
+        )
     except ValueError as error:
         raise BadUpload(str(error)) from error
 
@@ -122,6 +125,25 @@ def run(upload: Upload, parts: Parts) -> Outcome:
         floating=upload.floating,
         match=upload.match,
     )
+
+
+def queue(upload: Upload, parts: Parts) -> Run:
+    """The same by a worker: it is kept, and told by its number."""
+    if upload.dry_run:
+        raise BadUpload("a dry run is answered at once: leave 'background' or 'dry_run' away")
+    job = Import(
+        upload.data,
+        upload.calendar,
+        upload.window,
+        upload.source,
+        upload.mode,
+        rules=upload.rules,
+        approved=upload.approved,
+        zone=upload.zone,
+        floating=upload.floating,
+        match=upload.match,
+    )
+    return parts.imports.queue(job)
 
 
 def _data(request: Request) -> bytes:

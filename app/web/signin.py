@@ -1,0 +1,166 @@
+"""Signing in: with a password that was set by a command, or at an OpenID Connect provider; and out again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from authlib.common.errors import AuthlibBaseError
+from authlib.integrations.flask_client import OAuth
+from flask import Blueprint, Flask, Response, current_app, redirect, render_template, request, session
+from joserfc.errors import JoseError
+
+from app import accounts
+from app.config import SignIn
+from app.parts import Parts
+from app.web import access
+from app.web import session as sessions
+from app.web.callers import Caller, Right
+from app.web.problems import answer
+
+log = logging.getLogger(__name__)
+
+PROVIDER = "provider"
+bp = Blueprint("signin", __name__, url_prefix="/sign-in")
+
+
+def install(app: Flask, parts: Parts) -> None:
+    """Make the provider known, if the configuration names one."""
+    signin = parts.config.signin
+    oauth = OAuth(app)
+    app.extensions["calbridge.oauth"] = oauth
+    if signin.issuer:
+        oauth.register(  # type: ignore[no-untyped-call]
+            PROVIDER,
+            client_id=signin.client_id,
+            client_secret=signin.client_secret.get_secret_value(),
+            server_metadata_url=f"{signin.issuer}/.well-known/openid-configuration",
+            client_kwargs={"scope": "openid profile email", "code_challenge_method": "S256", "timeout": 10},
+        )
+
+
+@bp.get("")
+def form() -> str:
+    """The ways in that there are."""
+    onward = _ours(request.args.get("next", ""))
+    return _page(onward)
+
+
+@bp.post("")
+def with_password() -> Response | tuple[str, int]:
+    """Sign in as a local administrator."""
+    if not access.is_same_site():
+        return answer(403, "This was sent by a page of another site, and was refused.")
+    parts = access.parts()
+    name, onward = request.form.get("name", "").strip(), _ours(request.form.get("next", ""))
+    try:
+        account = accounts.check(parts.engine, name, request.form.get("password", ""), parts.now())
+    except accounts.Resting as resting:
+        return _page(onward, str(resting)), 429
+    if account is None:
+        log.warning("a sign-in failed", extra={"address": request.remote_addr})
+        return _page(onward, "This is not the password of that name."), 401
+    sessions.begin(Caller(account.name, Right.ADMIN), parts.now(), account=True)
+    return _see(onward)
+
+
+@bp.post("/provider")
+def to_provider() -> Any:
+    """On to the provider, to come back at /sign-in/back."""
+    if not access.is_same_site():
+        return answer(403, "This was sent by a page of another site, and was refused.")
+    onward = _ours(request.form.get("next", ""))
+    sessions.end()
+    session["next"] = onward
+    try:
+        sent = _provider().authorize_redirect(f"{access.base_url()}/sign-in/back")
+    except (AuthlibBaseError, requests.RequestException, ValueError) as error:
+        return _not_signed_in(error)
+    # by a Refresh: browsers hold our form-action against wherever a form is redirected to
+    page = render_template("signin.html", url=sent.location, next=onward)
+    return Response(page, headers={"Refresh": f"0; url={sent.location}", "Cache-Control": "no-store"})
+
+
+@bp.get("/back")
+def back() -> Response:
+    """Where the provider sends people back to. State, nonce, signature, issuer and audience are Authlib's to check."""
+    onward = _ours(str(session.get("next", "")))
+    if request.args.get("error") == "access_denied":
+        return answer(403, "The sign-in was cancelled there.")
+    try:
+        told = _provider().authorize_access_token()
+    except (AuthlibBaseError, JoseError, requests.RequestException, ValueError, KeyError) as error:
+        return _not_signed_in(error)
+    who = caller_of(told.get("userinfo") or {}, access.parts().config.signin)
+    if who is None:
+        return answer(403, "You are signed in there, but nobody has given you a part in this calbridge.")
+    sessions.begin(who, access.parts().now())
+    return _see(onward)
+
+
+@bp.post("/out")
+def out() -> Response:
+    """Sign out."""
+    if not access.is_same_site():
+        return answer(403, "This was sent by a page of another site, and was refused.")
+    sessions.end()
+    return _see("/")
+
+
+def caller_of(claims: Mapping[str, Any], signin: SignIn) -> Caller | None:
+    """What the provider's claims make of a person; None if nothing."""
+    value: Any = claims
+    for step in signin.claim.split("."):
+        value = value.get(step, ()) if isinstance(value, Mapping) else ()
+    held = {value} if isinstance(value, str) else {each for each in value if isinstance(each, str)}
+    name = str(claims.get("preferred_username") or claims.get("email") or claims.get("sub") or "")[:200]
+    if name and held & set(signin.admins):
+        return Caller(name, Right.ADMIN)
+    if name and held & set(signin.teachers):
+        return Caller(name, Right.IMPORT, tuple(signin.teachers_into))
+    return None
+
+
+def _page(onward: str, problem: str = "") -> str:
+    parts = access.parts()
+    return render_template(
+        "signin.html",
+        provider=urlsplit(parts.config.signin.issuer).hostname,
+        passwords=bool(accounts.every_one(parts.engine)),
+        problem=problem,
+        next=onward,
+    )
+
+
+def _provider() -> Any:
+    client = current_app.extensions["calbridge.oauth"].create_client(PROVIDER)
+    if client is None:
+        raise ValueError("no provider is configured")
+    return client
+
+
+def _not_signed_in(error: Exception) -> Response:
+    log.warning("a sign-in at the provider failed: %s", error)
+    return answer(502, "The sign-in did not come to its end. Begin again; if it stays so, ask the administrator.")
+
+
+def _ours(path: str) -> str:
+    """A path of this server, or its start: nobody is sent elsewhere by a link that begins here."""
+    parts = urlsplit(path)
+    good = (
+        path.startswith("/")
+        and not path.startswith("//")
+        and "\\" not in path
+        and not parts.netloc
+        and path.isprintable()
+    )
+    return path if good else "/"
+
+
+def _see(path: str) -> Response:
+    response = redirect(path, 303)
+    response.headers["Cache-Control"] = "no-store"
+    return response  # type: ignore[return-value]
