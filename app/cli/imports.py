@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from app.cli.common import NOTHING_READ, parts, told
+from app.cli.progress import bar
 
 if TYPE_CHECKING:
     from app.imports.outcome import Outcome
     from app.imports.report import Report
+    from app.imports.run import Run
+    from app.parts import Parts
+
+PATIENCE = 12
+"""Quarters of a second that a command waits for a run to see what is wished of it."""
 
 
 @click.command("import")
@@ -75,7 +82,7 @@ def import_file(
     from app.imports.run import Match, Mode
     from app.imports.window import window_of
 
-    with told():
+    with told(), bar() as progress:
         joined = parts()
         window = window_of(since, until, joined.now(), joined.config.zone, joined.config.imports.ahead_days)
         outcome = joined.imports.run(
@@ -90,7 +97,7 @@ def import_file(
             zone=zone_of(zone) if zone else None,
             floating=Floating(floating),
             match=Match(match),
-            progress=None if as_json else _Bar(),
+            progress=progress,
         )
     _tell(outcome, as_json)
 
@@ -104,8 +111,8 @@ def undo(run: int, dry_run: bool, as_json: bool) -> None:
 
     What another run has changed since is left alone and listed as refused. Exit status as for an import.
     """
-    with told():
-        outcome = parts().imports.undo(run, dry_run=dry_run, progress=None if as_json else _Bar())
+    with told(), bar() as progress:
+        outcome = parts().imports.undo(run, dry_run=dry_run, progress=progress)
     _tell(outcome, as_json)
 
 
@@ -116,10 +123,10 @@ def undo(run: int, dry_run: bool, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def purge(calendar: str, source: str, dry_run: bool, as_json: bool) -> None:
     """Take away all that one import ever wrote into a calendar, past events too, and nothing else."""
-    with told():
+    with told(), bar() as progress:
         joined = parts()
         ref = joined.named(calendar)
-        outcome = joined.imports.purge(ref, source, dry_run=dry_run, progress=None if as_json else _Bar())
+        outcome = joined.imports.purge(ref, source, dry_run=dry_run, progress=progress)
     _tell(outcome, as_json)
 
 
@@ -134,8 +141,9 @@ def run() -> None:
 def run_list(as_json: bool, count: int) -> None:
     """The latest runs, newest first."""
     with told():
-        for one in parts().imports.latest(count):
-            click.echo(json.dumps(one.to_json(), ensure_ascii=False) if as_json else one.to_text())
+        joined = parts()
+        for one in joined.imports.latest(count):
+            click.echo(json.dumps(one.to_json(), ensure_ascii=False) if as_json else one.to_text(joined.config.zone))
 
 
 @run.command("show")
@@ -144,8 +152,10 @@ def run_list(as_json: bool, count: int) -> None:
 def run_show(number: int, as_json: bool) -> None:
     """One RUN with its plan and what became of it."""
     with told():
-        one = parts().imports.get(number)
-    click.echo(json.dumps(one.to_json(), ensure_ascii=False) if as_json else "\n".join(one.lines()))
+        joined = parts()
+        one = joined.imports.get(number)
+    lines = one.lines(joined.config.zone)
+    click.echo(json.dumps(one.to_json(), ensure_ascii=False) if as_json else "\n".join(lines))
 
 
 @run.command("approve")
@@ -153,17 +163,73 @@ def run_show(number: int, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def run_approve(number: int, as_json: bool) -> None:
     """Say yes to a RUN that waits: it is planned anew from its file and carried out. Exit status as for an import."""
+    with told(), bar() as progress:
+        outcome = parts().imports.approve(number, progress=progress)
+    _tell(outcome, as_json)
+
+
+@run.command("pause")
+@click.argument("number", metavar="RUN", type=int)
+def run_pause(number: int) -> None:
+    """Have a RUN that goes on, in whatever process, stop between two changes; 'run resume' goes on with it."""
     with told():
-        outcome = parts().imports.approve(number, progress=None if as_json else _Bar())
+        joined = parts()
+        click.echo(_seen(joined, joined.imports.pause(number)))
+
+
+@run.command("resume")
+@click.argument("number", metavar="RUN", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def run_resume(number: int, as_json: bool) -> None:
+    """Go on with a RUN that was paused, left half-way or cut off. Exit status as for an import."""
+    with told(), bar() as progress:
+        outcome = parts().imports.resume(number, progress=progress)
+    _tell(outcome, as_json)
+
+
+@run.command("refused")
+@click.argument("number", metavar="[RUN]", type=int, required=False)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def run_refused(number: int | None, as_json: bool) -> None:
+    """What the LMS, or its rules, refused in a RUN (default: the latest), with reason and line of the file."""
+    from app.imports.runs import refusal
+
+    with told():
+        imports = parts().imports
+        one = imports.get(number) if number is not None else next(iter(imports.latest(1)), None)
+    for note in (one.report or {}).get("refused", ()) if one else ():
+        click.echo(json.dumps({"run": one.id, **note}, ensure_ascii=False) if as_json and one else refusal(note))
+
+
+@run.command("retry")
+@click.argument("number", metavar="RUN", type=int)
+@click.option("--dry-run", is_flag=True, help="Show what would be tried again, and touch nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def run_retry(number: int, dry_run: bool, as_json: bool) -> None:
+    """Try again what was refused in a RUN, and nothing else, from its file. Exit status as for an import."""
+    with told(), bar() as progress:
+        outcome = parts().imports.retry(number, dry_run=dry_run, progress=progress)
     _tell(outcome, as_json)
 
 
 @run.command("cancel")
 @click.argument("number", metavar="RUN", type=int)
 def run_cancel(number: int) -> None:
-    """Say no to a RUN that waits."""
+    """Say no to a RUN that waits, or have one that goes on end for good; what it wrote stays."""
     with told():
-        click.echo(parts().imports.cancel(number).to_text())
+        joined = parts()
+        click.echo(_seen(joined, joined.imports.cancel(number)))
+
+
+def _seen(joined: Parts, run: Run) -> str:
+    """The run as soon as whoever works on it has seen the wish; after a while as it is, for it will."""
+    for _ in range(PATIENCE):
+        if run.over:
+            break
+        time.sleep(0.25)
+        run = joined.imports.get(run.id)
+    lines = list(run.lines(joined.config.zone))
+    return "\n".join(line for line in lines[:3] if not line.startswith(("create", "update", "delete")))
 
 
 def _tell(outcome: Outcome, as_json: bool) -> None:
@@ -175,12 +241,4 @@ def _tell(outcome: Outcome, as_json: bool) -> None:
 def _status(state: str, report: Report | None) -> int:
     if report is not None and report.refused and state == "done":
         return 5
-    return {"done": 0, "dry": 0, "held": 3, "left": 4}.get(state, NOTHING_READ)
-
-
-class _Bar:
-    """A progress line on a terminal: nothing where nobody looks."""
-
-    def __call__(self, done: int, total: int) -> None:
-        if sys.stderr.isatty() and total:
-            click.echo(f"\r{done}/{total} written", nl=done == total, err=True)
+    return {"done": 0, "dry": 0, "held": 3, "left": 4, "paused": 4, "cancelled": 4}.get(state, NOTHING_READ)

@@ -104,6 +104,7 @@ def work_command(tied: int | None) -> None:
     from threading import Event
 
     from app.config import secrets_of
+    from app.imports.queue import attended
     from app.logs import configure
     from app.tied import end_with
     from app.work import work
@@ -118,7 +119,8 @@ def work_command(tied: int | None) -> None:
         configure(joined.config.log.level, joined.config.log.form, secrets_of(joined.config))
         if not tied:
             click.echo("calbridge works (Ctrl-C stops it)")
-        work(joined.refreshes, joined.now, stop, chores=[joined.notices.run])
+        with attended(joined.imports, stop):
+            work(joined.refreshes, joined.now, stop, chores=[joined.notices.run, joined.retention.run])
         joined.close()
 
 

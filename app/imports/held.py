@@ -6,7 +6,8 @@ They wait for a yes, for a worker or for whoever paused them, were stopped half-
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,12 +15,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, delete, insert, select, update
 
 from app.ics.floating import Floating
+from app.imports.part import part_from_json
 from app.imports.rules import rules_from_json
 from app.imports.runs import Ending, NotWaiting, Run
 from app.imports.subscription import Import, Match, Mode
 from app.store import tables
 from app.store.engine import writing
-from bridges.model import Window
+from bridges.model import CalendarRef, Window
 
 WAITING = frozenset({Ending.HELD, Ending.RUNNING, Ending.LEFT, Ending.FAILED})
 """A run that got its yes and did not come to its end, or died, keeps its file: another yes takes up what is left."""
@@ -41,7 +43,12 @@ class HeldImports:
         with writing(self._engine) as connection:
             if connection.execute(update(held).where(held.c.run_id == run).values(why)).rowcount:
                 return  # the file never changes
-            values = {"run_id": run, "data": zlib.compress(job.data, 1), "terms": _terms(job), **why}
+            values = {
+                "run_id": run,
+                "data": zlib.compress(b"" if job.part else job.data, 1),
+                "terms": terms_of(job),
+                **why,
+            }
             connection.execute(insert(held).values(values))
 
     def job(self, run: Run, states: Collection[Ending] = WAITING, wanted: str = "wait for a yes") -> Import:
@@ -53,7 +60,26 @@ class HeldImports:
             raise NotWaiting(f"run {run.id} does not {wanted}: it is {run.state}")
         if row is None:
             raise NotWaiting(f"run {run.id} does not {wanted}: it is {run.state}, and its file is not kept (any more)")
-        return _job(run, zlib.decompress(row.data), row.terms)
+        job = import_of(zlib.decompress(row.data), run.calendar, run.source, row.terms)
+        return job if job.part is None else replace(job, data=self._routed(job.part.batch))
+
+    def _routed(self, batch: int) -> bytes:
+        """The file of which the run has a part: it is kept once for all of them."""
+        table = tables.import_batch
+        with self._engine.connect() as connection:
+            data = connection.execute(select(table.c.data).where(table.c.id == batch)).scalar()
+        if data is None:
+            raise NotWaiting(f"batch {batch} was overtaken by a newer file")
+        return zlib.decompress(data)
+
+    def tried(self, run: int, *, again: bool) -> int:
+        """Count that a worker takes the run up, or begin to count anew; how often that was."""
+        held = tables.held_import
+        with writing(self._engine) as connection:
+            terms = connection.execute(select(held.c.terms).where(held.c.run_id == run)).scalar() or {}
+            tries = terms.get("tries", 0) + 1 if again else 0
+            connection.execute(update(held).where(held.c.run_id == run).values(terms={**terms, "tries": tries}))
+        return tries
 
     def forget(self, run: int) -> None:
         """The run has come to its end."""
@@ -61,7 +87,8 @@ class HeldImports:
             connection.execute(delete(tables.held_import).where(tables.held_import.c.run_id == run))
 
 
-def _terms(job: Import) -> dict[str, Any]:
+def terms_of(job: Import) -> dict[str, Any]:
+    """How a file is to be imported, as JSON."""
     zone = job.window.start.tzinfo
     return {
         "start": job.window.start.isoformat(),
@@ -74,18 +101,20 @@ def _terms(job: Import) -> dict[str, Any]:
         "match": job.match.value,
         "floating": job.floating.name,
         "approved": job.approved,
+        "part": job.part.to_json() if job.part else None,
     }
 
 
-def _job(run: Run, data: bytes, terms: dict[str, Any]) -> Import:
+def import_of(data: bytes, calendar: CalendarRef, source: str, terms: Mapping[str, Any]) -> Import:
+    """The inverse of terms_of."""
     start, end = datetime.fromisoformat(terms["start"]), datetime.fromisoformat(terms["end"])
     if terms["zone"]:
         start, end = start.astimezone(ZoneInfo(terms["zone"])), end.astimezone(ZoneInfo(terms["zone"]))
     return Import(
         data,
-        run.calendar,
+        calendar,
         Window(start, end),
-        run.source,
+        source,
         Mode(terms["mode"]),
         terms["grace"],
         rules_from_json(terms["rules"]),
@@ -93,4 +122,5 @@ def _job(run: Run, data: bytes, terms: dict[str, Any]) -> Import:
         floating=Floating(terms.get("floating", "")),
         match=Match(terms.get("match", Match.UID)),
         approved=terms.get("approved", True),
+        part=part_from_json(terms["part"]) if terms.get("part") else None,
     )

@@ -15,12 +15,16 @@ from app.ics import Limits, NotACalendar, Problem, Reading, read_occurrences
 from app.ics.floating import NOBODY_SAID, Floating
 from app.imports.basis import basis_of, same_again
 from app.imports.case import Case, Retrying
-from app.imports.decide import Importing, Purging, Undoing
+from app.imports.decide import Importing, Purging, Restoring, Undoing
 from app.imports.desire import wishes
+from app.imports.drift import Drift
+from app.imports.drift import Policy as DriftPolicy
 from app.imports.guard import Guard
 from app.imports.held import RESUMABLE, TAKEN_UP, TRIED_AGAIN, HeldImports
 from app.imports.ledger import Ledger
 from app.imports.outcome import Outcome
+from app.imports.plan import NOTHING_UNREAD, Unread
+from app.imports.policies import Policies
 from app.imports.report import Progress, Report, report_to_json
 from app.imports.rules import NO_RULES, Rules
 from app.imports.runs import Ending, Kind, NoRun, NotWaiting, Run, Runs
@@ -28,7 +32,7 @@ from app.imports.subscription import Import, Match, Mode
 from app.imports.works import Policy, Works, lease_name
 from app.store.leases import Busy, is_held, lease
 from bridges.contract import Sink
-from bridges.errors import BridgeError
+from bridges.errors import BridgeError, Denied
 from bridges.model import CalendarRef, Window
 
 __all__ = ["Imports", "Match", "Mode", "NoRun", "NotWaiting", "Outcome", "Policy", "Run"]
@@ -43,7 +47,8 @@ class Imports:
     Safe to share between threads; one calendar has one writer at a time. `open_sink` gives the sink of a connection
     by its name (CalendarRef.lms); `zone` is the home zone, of floating times and of whole days; `partner` is the
     first half of every SyncKey, and must not change once events are written. `changed` is told of each calendar that
-    a run wrote to; `policy` says how plans wait and what they leave of a quota.
+    a run wrote to; `policy` says how plans wait and what they leave of a quota, `policies` what becomes of people's
+    changes (by default they are kept).
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class Imports:
         limits: Limits | None = None,
         changed: Callable[[CalendarRef], None] = lambda calendar: None,
         policy: Policy = Policy(),  # noqa: B008 - an immutable value
+        policies: Policies | None = None,
     ) -> None:
         self._engine = engine
         self._open_sink = open_sink
@@ -67,9 +73,10 @@ class Imports:
         self._partner = partner
         self._limits = limits
         self._policy = policy
+        self._policies = policies or Policies(engine)
         self._runs = Runs(engine, now)
         self._held = HeldImports(engine)
-        self._works = Works(engine, self._runs, self._held, policy, partner, zone, now, changed)
+        self._works = Works(engine, self._runs, self._held, policy, partner, zone, now, changed, self._policies, guard)
 
     def run(
         self,
@@ -131,31 +138,42 @@ class Imports:
         When `stopping`, it stops between two portions and is queued again. Busy and NotWaiting where somebody was
         faster.
         """
-        waiting = self.get(run)
-        job = self._held.job(waiting, TAKEN_UP, "wait for a worker")
-        tries = (waiting.progress or {}).get("tries", 0) + 1
-        if tries > MOST_TRIES:
-            self._give_up(waiting, f"It was tried {MOST_TRIES} times, and its worker died each time.")
-            return None
-        self._runs.try_again(run, tries)
+        with lease(self._engine, f"run {run}", self._now):
+            waiting = self.get(run)
+            job = self._held.job(waiting, TAKEN_UP, "wait for a worker")
+            try:
+                if self._held.tried(run, again=True) > MOST_TRIES:
+                    raise Denied(f"It was begun {MOST_TRIES} times, and its worker died each time.")
+                return self._taken_up(waiting, job, stopping)
+            except (NotACalendar, BridgeError) as error:
+                self._give_up(waiting, str(error))
+                return None
+
+    def _taken_up(self, waiting: Run, job: Import, stopping: Callable[[], bool]) -> Outcome:
+        """Only a worker that dies, or a fault of ours, leaves it counted as tried."""
+        sink = self._sink(job.calendar)
+        basis = basis_of(job, sink, self._limits or Limits(), self._partner)
+        case = self._import(job, sink, waiting.plan)
         try:
-            sink = self._sink(job.calendar)
-            basis = basis_of(job, sink, self._limits or Limits(), self._partner)
-            case = self._import(job, sink, waiting.plan)
-            return self._works.wet(case, basis=basis, waiting=waiting, stopping=stopping)
-        except (NotACalendar, BridgeError) as error:
-            self._give_up(waiting, str(error))
-            return None
+            outcome = self._works.wet(case, basis=basis, waiting=waiting, stopping=stopping)
+        except Busy:
+            self._held.tried(waiting.id, again=False)
+            raise
+        self._held.tried(waiting.id, again=False)
+        return outcome
 
     def _give_up(self, run: Run, reason: str) -> None:
         with lease(self._engine, lease_name(run.calendar), self._now):
-            report = report_to_json(Report(stopped=reason))
-            self._runs.end(run.id, Ending.FAILED, run.plan, report)
+            self._runs.end(run.id, Ending.FAILED, run.plan, report_to_json(Report(stopped=reason)))
             self._held.forget(run.id)
 
     def _goes_on(self, run: Run) -> bool:
         """Whether somebody works on the run's calendar, so that it is this run's turn later, or its worker lives."""
         return is_held(self._engine, lease_name(run.calendar), self._now())
+
+    def standing(self, run: int) -> tuple[Ending, Mapping[str, Any] | None]:
+        """How a run stands and how far it has come: cheaper than `get`. NoRun where there is none."""
+        return self._runs.standing(run)
 
     def latest(self, count: int = 50) -> Sequence[Run]:
         """The latest runs, newest first."""
@@ -275,18 +293,60 @@ class Imports:
             raise NoRun(f"no import called '{source}' has ever written into {calendar}")
         return self._works.dry(case) if dry_run else self._works.wet(case, progress=progress)
 
+    def restore(self, calendar: CalendarRef, drifts: Sequence[Drift], *, progress: Progress | None = None) -> Outcome:
+        """Write again what people changed or deleted in the calendar, as the file has it. Denied and Busy as `run`."""
+        source = drifts[0].source if len({each.source for each in drifts}) == 1 else ""
+        return self._works.wet(self._case(calendar, Restoring(source, tuple(drifts))), progress=progress)
+
     # Cases
 
     def _import(self, job: Import, sink: Sink | None = None, planned: Mapping[str, Any] | None = None) -> Case:
         """`planned` is what a yes was given to."""
+        reading, elsewhere = self._read(job), NOTHING_UNREAD
+        if job.part is not None:
+            reading, elsewhere = job.part.of(reading)
+        return self._importing(job, reading, elsewhere, sink, planned)
+
+    def _importing(
+        self,
+        job: Import,
+        reading: Reading,
+        elsewhere: Unread,
+        sink: Sink | None = None,
+        planned: Mapping[str, Any] | None = None,
+    ) -> Case:
         sink = sink or self._sink(job.calendar)
-        reading = self._read(job)
         wanted = wishes(job.rules.taken(reading.occurrences), sink)
-        purpose = Importing(job, reading, wanted, self._guard, self._runs.previous, planned)
+        overwrite = self._policies.of(job.calendar)(job.source) is DriftPolicy.OVERWRITE
+        purpose = Importing(
+            job, reading, wanted, self._guard, self._runs.previous, planned, overwrite, elsewhere=elsewhere
+        )
         asked = planned is None and (job.dry_run or not job.approved)
         return Case(purpose, sink, self._ledger(job.calendar, job.window), asked=asked)
 
-    def _case(self, calendar: CalendarRef, purpose: Undoing | Purging, about: int | None = None) -> Case:
+    # For a file that goes into many calendars
+
+    def reading(self, job: Import) -> Reading:
+        """The file whole, whatever becomes of it. NotACalendar as `run`."""
+        return self._read(job)
+
+    def check_target(self, calendar: CalendarRef) -> None:
+        """Denied where this calendar can never be written."""
+        self._sink(calendar)
+
+    def part(self, job: Import, reading: Reading, elsewhere: Unread, planned: Mapping[str, Any] | None = None) -> Case:
+        """One calendar of a file that was read before. What `elsewhere` hides stays; else as `_import`."""
+        return self._importing(job, reading, elsewhere, None, planned)
+
+    def carry_out(
+        self, case: Case, *, dry_run: bool = False, waiting: Run | None = None, progress: Progress | None = None
+    ) -> Outcome:
+        """Decide and do it, or decide alone. Busy as `run`."""
+        return self._works.dry(case) if dry_run else self._works.wet(case, waiting=waiting, progress=progress)
+
+    # Of other purposes
+
+    def _case(self, calendar: CalendarRef, purpose: Undoing | Purging | Restoring, about: int | None = None) -> Case:
         always = Window(datetime(1970, 1, 1, tzinfo=self._zone), datetime(2200, 1, 1, tzinfo=self._zone))
         return Case(purpose, self._sink(calendar), self._ledger(calendar, always), about)
 

@@ -43,6 +43,8 @@ class Kind(StrEnum):
     IMPORT = "import"
     UNDO = "undo"
     PURGE = "purge"
+    RESTORE = "restore"
+    """What people changed or deleted in the LMS is written again as the file has it."""
     RETRY = "retry"
     """What was refused in another run is tried again, and nothing else."""
 
@@ -79,6 +81,7 @@ class Run:
     progress: dict[str, Any] | None = None
     background: bool = False
     about: int | None = None
+    batch: int | None = None
 
     @property
     def over(self) -> bool:
@@ -107,7 +110,16 @@ class Run:
             "progress": self.progress,
             "background": self.background,
             "about": self.about,
+            "batch": self.batch,
         }
+
+    def summary(self) -> dict[str, Any]:
+        """What it is and what came of it, in counts."""
+        made = self.report or {}
+        counts = {name: made.get(name, 0) for name in ("created", "updated", "deleted", "unchanged")}
+        lists = {name: len(made.get(name, ())) for name in ("refused", "left")}
+        told = {"run": self.id, "kind": self.kind.value, "state": self.state.value, "stopped": made.get("stopped", "")}
+        return told | counts | lists | {"held": list(self.objections)}
 
     def to_text(self, zone: tzinfo = UTC) -> str:
         """One line for a terminal; times in `zone`."""
@@ -190,6 +202,15 @@ class Runs:
             raise NoRun(f"there is no run {run}")
         return _to_run(row)
 
+    def standing(self, run: int) -> tuple[Ending, dict[str, Any] | None]:
+        """How a run stands and how far it has come. NoRun where there is none."""
+        columns = tables.import_run.c
+        with self._engine.connect() as connection:
+            row = connection.execute(select(columns.state, columns.progress).where(columns.id == run)).first()
+        if row is None:
+            raise NoRun(f"there is no run {run}")
+        return Ending(row.state), row.progress
+
     def latest(self, count: int = 50) -> Sequence[Run]:
         """The latest runs, newest first."""
         with self._engine.connect() as connection:
@@ -205,12 +226,13 @@ class Runs:
         read_count: int = 0,
         *,
         about: int | None = None,
+        batch: int | None = None,
     ) -> int:
         """A new run, and its number. Called under the calendar's lease: a run that still seems to go on was cut off.
 
         A file of this import that waits for a yes is overtaken by it.
         """
-        values = self._new(calendar, source, kind, data, read_count) | {"about": about}
+        values = self._new(calendar, source, kind, data, read_count) | {"about": about, "batch": batch}
         with writing(self._engine) as connection:
             self._cut_off(connection, calendar)
             made = self._insert(connection, values)
@@ -240,14 +262,6 @@ class Runs:
         told = update(tables.import_run).where(columns.id == run).values(progress=progress).returning(columns.wish)
         wish = connection.execute(told).scalar()
         return Ending(wish) if wish else None
-
-    def try_again(self, run: int, tries: int) -> None:
-        """Count how often a worker began with it, so that what kills its worker does not do so for ever."""
-        columns = tables.import_run.c
-        with writing(self._engine) as connection:
-            known = connection.execute(select(columns.progress).where(columns.id == run)).scalar() or {}
-            told = update(tables.import_run).where(columns.id == run).values(progress={**known, "tries": tries})
-            connection.execute(told)
 
     def wish(self, run: int, ending: Ending) -> bool:
         """Have a run that goes on end so, between two of its steps; whether it goes on."""
@@ -395,4 +409,5 @@ def _to_run(row: Row[Any]) -> Run:
         progress=row.progress,
         background=row.background,
         about=row.about,
+        batch=row.batch,
     )

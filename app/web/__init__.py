@@ -12,7 +12,22 @@ from app.ics import NotACalendar
 from app.metrics import Counted, Metrics
 from app.parts import Parts
 from app.store.leases import Busy
-from app.web import access, api, approvals, feeds, health, linking, pages, session, signin, subscriptions, uploads
+from app.web import (
+    access,
+    api,
+    approvals,
+    audited,
+    events,
+    explain,
+    feeds,
+    health,
+    linking,
+    pages,
+    session,
+    signin,
+    subscriptions,
+    uploads,
+)
 from app.web.lane import EVERYWHERE, Lane
 from app.web.problems import answer
 from app.web.shown import moment
@@ -46,11 +61,24 @@ def flask_app(parts: Parts) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     session.install(app, parts)
     signin.install(app, parts)
-    for blueprint in (signin.bp, feeds.bp, pages.bp, api.bp, subscriptions.bp, linking.bp, approvals.bp, health.bp):
+    for blueprint in (
+        signin.bp,
+        audited.bp,
+        feeds.bp,
+        pages.bp,
+        api.bp,
+        events.bp,
+        explain.bp,
+        subscriptions.bp,
+        linking.bp,
+        approvals.bp,
+        health.bp,
+    ):
         app.register_blueprint(blueprint)
     app.add_template_filter(moment)
     trace(app)
     app.before_request(access.guard)
+    audited.install(app)
     app.after_request(_headers)
     app.register_error_handler(HTTPException, _refused)
     for kind, status in STATUS.items():

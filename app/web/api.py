@@ -13,7 +13,7 @@ from app.web.problems import answer
 bp = Blueprint("api", __name__, url_prefix="/api")
 
 STATUS = {"held": 202, "left": 202, "paused": 202, "failed": 422}
-"""Held waits for a yes, left and paused for another run; failed says that the LMS permits none of it. All else is 200."""
+"""Held waits for a yes, left and paused wait for another run; failed: the LMS permits none of it. All else is 200."""
 
 
 REFRESHED = {Did.FAILED: 502, Did.BUSY: 409}

@@ -13,7 +13,8 @@ from flask import Request
 from app.config import zone_of
 from app.ics.floating import NOBODY_SAID, Floating
 from app.imports.rules import NO_RULES, Rules, rename
-from app.imports.run import Match, Mode, Outcome
+from app.imports.run import Match, Mode, Outcome, Run
+from app.imports.subscription import Import
 from app.imports.window import window_of
 from app.parts import Parts
 from app.web import access
@@ -22,7 +23,20 @@ from bridges.model import CalendarRef, Window
 Word = TypeVar("Word", bound=StrEnum)
 
 TRUE = {"1", "true", "yes", "on"}
-FIELDS = {"calendar", "from", "to", "name", "source", "mode", "match", "zone", "dry_run", "approve", "token", "background"}
+FIELDS = {
+    "calendar",
+    "from",
+    "to",
+    "name",
+    "source",
+    "mode",
+    "match",
+    "zone",
+    "dry_run",
+    "approve",
+    "token",
+    "background",
+}
 FIELDS |= {"include", "exclude", "rename", "floating"}
 CALENDAR_TYPES = {"text/calendar", "application/octet-stream", "application/ics"}
 
@@ -59,7 +73,7 @@ def from_request(request: Request, parts: Parts) -> Upload:
         _require_known(fields)
         calendar, source = target(fields, parts)
         return Upload(
-            data=_data(request),
+            data=body(request),
             calendar=calendar,
             window=window_of(
                 fields.get("from"),
@@ -146,7 +160,8 @@ def queue(upload: Upload, parts: Parts) -> Run:
     return parts.imports.queue(job)
 
 
-def _data(request: Request) -> bytes:
+def body(request: Request) -> bytes:
+    """The calendar file that was sent. BadUpload where there is none."""
     if request.mimetype == "multipart/form-data":
         file = request.files.get("file")
         if file is None:
