@@ -394,7 +394,7 @@ class Expander:
         start = master.start
         rule = rule.of_days() if start.day else rule
         last, instant = self._until(rule, start)
-        finish = last if instant is None else _wall(Stamp(instant, UTC, False), start.zone)
+        finish = last if instant is None else _wall(Stamp(instant.replace(tzinfo=None), UTC, False), start.zone)
         self._afford(rule, start.local, low, min(high, finish))
         found = instances(rule, start.local, low, min(high, last), self.work)
         if instant is None or start.zone is None:

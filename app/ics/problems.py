@@ -37,8 +37,8 @@ class Limits:
     Rules that repeat within a day are refused unless `sub_daily`. A rule with several times a day is refused before
     it is run where it may have more than `cost` of them in the window, or all of the file more than `costs`. `work`
     counts the steps of rules that lead to nothing that is shown, over the whole file, and `event_work` those of one
-    event: they bound the time of all others, and what exceeds them is left out. `seconds` is how long those who have a clock
-    are to let the events of a file be laid out in time (`late`).
+    event: they bound the time of all others, and what exceeds them is left out. `seconds` is how long those who have a
+    clock are to let the events of a file be laid out in time (`late`).
     """
 
     bytes: int = 10 * 1024 * 1024

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import product
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -37,9 +37,9 @@ def test_a_regular_expression_is_linear(name: str) -> None:
     for piece in PAIRS:
         text = piece * 25_000
         subject = text.encode() if isinstance(pattern.pattern, bytes) else text
-        begun = perf_counter()
+        begun = process_time()
         pattern.fullmatch(subject)
         pattern.match(subject)
         if name in SEARCHED:
             pattern.findall(subject)
-        assert perf_counter() - begun < 0.2, piece  # 50 ms on a machine that is not shared
+        assert process_time() - begun < 0.2, piece  # 50 ms on a machine that is not shared

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from itertools import islice
-from time import perf_counter
+from time import process_time
 
 import pytest
 from dateutil.rrule import rrulestr
@@ -166,11 +166,11 @@ def test_an_invalid_rule_is_an_error_and_never_something_else(rule: str) -> None
     ],
 )
 def test_an_impossible_rule_ends_at_once(rule: str) -> None:
-    begun = perf_counter()
+    begun = process_time()
     start = datetime(2025, 3, 10, 9)
     with suppress(TooCostly):
         assert list(instances(parse_rule(rule), start, start, FAR, Work(10**5))) == []
-    assert perf_counter() - begun < 1
+    assert process_time() - begun < 1
 
 
 def test_a_rule_without_count_is_not_walked_to_the_window() -> None:
