@@ -11,13 +11,14 @@ from importlib.metadata import version
 from threading import Lock
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import requests
 from alembic.util.exc import CommandError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.config import Config, ConfigError
+from app.config import Config, ConfigError, zone_of
 from app.feeds.behind import Behind
 from app.feeds.rhythm import Rhythm
 from app.feeds.serve import Feeds
@@ -26,9 +27,11 @@ from app.imports.guard import Guard
 from app.imports.pull.addresses import Fences
 from app.imports.pull.fetch import FetchSettings, check_urllib3
 from app.imports.pull.subscriptions import Subscriptions
+from app.imports.routed import Routed
 from app.imports.run import Imports, Policy
 from app.notices.outbox import Notices
 from app.refresh import Refreshes
+from app.retention import Retention
 from app.store.engine import open_engine
 from app.store.migrate import NewerStore, migrate
 from app.store.quota import StoreMeter
@@ -71,9 +74,11 @@ class Parts:
     vault: StoreVault = field(init=False)
     feeds: Feeds = field(init=False)
     imports: Imports = field(init=False)
+    routed: Routed = field(init=False)
     subscriptions: Subscriptions = field(init=False)
     refreshes: Refreshes = field(init=False)
     notices: Notices = field(init=False)
+    retention: Retention = field(init=False)
     behind: Behind = field(default_factory=Behind)
     _bridges: dict[str, Any] = field(default_factory=dict)
     _opening: Lock = field(default_factory=Lock)
@@ -98,12 +103,13 @@ class Parts:
             quota=self.quota,
             later=self.behind,
         )
+        guard = Guard(share=config.imports.hold_share, count=config.imports.hold_count)
         self.imports = Imports(
             self.engine,
             self.sink,
             now=self.now,
             zone=config.zone,
-            guard=Guard(share=config.imports.hold_share, count=config.imports.hold_count),
+            guard=guard,
             partner=config.imports.partner,
             limits=Limits(
                 bytes=config.imports.max_bytes,
@@ -120,6 +126,7 @@ class Parts:
                 hold_quota=config.imports.hold_quota,
             ),
         )
+        self.routed = Routed(self.engine, self.imports, self.named, guard=guard, now=self.now)
         self.subscriptions = Subscriptions(
             self.engine,
             self.imports,
@@ -139,6 +146,7 @@ class Parts:
             key=lambda: self.vault.derived("approval link"),
             now=self.now,
         )
+        self.retention = Retention(self.engine, config.keep, self.now)
 
     def bridge(self, lms: str) -> Any:
         """The bridge of the connection called `lms`, opened once. Denied where the configuration has none."""
@@ -183,6 +191,10 @@ class Parts:
         if not isinstance(bridge, Sink):
             raise Denied(f"'{lms}' can only be read")
         return bridge
+
+    def zone_at(self, lms: str) -> ZoneInfo:
+        """The zone that the connection says its people live in; without one, that of home."""
+        return zone_of(getattr(self.config.connections[lms].settings, "zone", None) or self.config.zone.key)
 
     def linkable(self, lms: str) -> Linkable:
         """The connection, for people to link their accounts. Denied where its LMS knows no such thing."""

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 from app.ics import Reading
 from app.imports.content import identified
 from app.imports.desire import Wishes
+from app.imports.drift import Drift, restore_plan
 from app.imports.guard import Guard, ReadingFacts, surprises
 from app.imports.ledger import Ledger
-from app.imports.plan import NOTHING_UNREAD, Desired, Plan, make_plan
+from app.imports.plan import NOTHING_UNREAD, Desired, Plan, Unread, make_plan
 from app.imports.report import Note
 from app.imports.runs import Kind
-from app.imports.subscription import Import, Mode
+from app.imports.subscription import Import, Match, Mode
 from app.imports.undo import purge_plan, undo_plan
 from bridges.contract import SinkRules
 from bridges.model import OccurrenceId
@@ -35,6 +36,7 @@ class Decision:
     objections: tuple[str, ...] = ()
     refused: tuple[Note, ...] = ()
     owners: Mapping[OccurrenceId, str] = field(default_factory=dict)
+    reasons: Mapping[OccurrenceId, str] = field(default_factory=dict)
 
 
 class Purpose(Protocol):
@@ -58,7 +60,10 @@ class Purpose(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Importing:
-    """Write a file. `previous` counts the events of the last one; `planned` is the plan that a yes was given to."""
+    """Write a file. `previous` counts the events of the last one; `planned` is the plan that a yes was given to.
+
+    With `overwrite` the file's version takes the place of what people made of it in the LMS.
+    """
 
     job: Import
     reading: Reading
@@ -66,6 +71,11 @@ class Importing:
     guard: Guard
     previous: Callable[[Import], int | None]
     planned: Mapping[str, Any] | None = None
+    overwrite: bool = False
+    elsewhere: Unread = NOTHING_UNREAD
+    """What a routed file wants in another calendar, where it does not stand yet: here it stays."""
+    against: tuple[str, ...] = ()
+    """What stands against all calendars of a routed file together."""
 
     kind = Kind.IMPORT
 
@@ -79,7 +89,7 @@ class Importing:
 
     def decide(self, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision:
         job, entries = self.job, ledger.entries()
-        unread = self.wishes.unread(self.reading.unread, self.reading.unread_all, job.match)
+        unread = self._unread()
         wanted = identified(
             self.wishes.wanted,
             entries,
@@ -99,6 +109,7 @@ class Importing:
             now=now,
             unread=unread,
             grace=None if job.mode is Mode.ADD else job.grace,
+            overwrite=self.overwrite,
         )
         if self.planned is not None:
             objections = surprises(plan, self.planned)
@@ -106,12 +117,21 @@ class Importing:
             objections = []
         else:
             objections = self.guard.objections(plan, entries, self._facts(wanted))
-        return Decision(plan, tuple(objections), self.wishes.unfit)
+        return Decision(plan, (*self.against, *objections), self.wishes.unfit)
+
+    def _unread(self) -> Unread:
+        unread = self.wishes.unread(self.reading.unread, self.reading.unread_all, self.job.match)
+        if self.job.match is Match.CONTENT:
+            return unread.also(self.elsewhere)
+        uids = self.elsewhere.uids
+        return unread.also(Unread(uids, nameless=bool(uids)))
 
     def _facts(self, wanted: Mapping[OccurrenceId, Desired]) -> ReadingFacts:
         uids = frozenset(occurrence.id.uid for occurrence in self.reading.occurrences)
         known = frozenset(id.uid for id in wanted)
-        return ReadingFacts(self.reading.events, uids | known, self.previous(self.job), wanted.keys())
+        return ReadingFacts(
+            self.reading.events, uids | known, self.previous(self.job), wanted.keys(), whole=self.job.part is None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,3 +171,26 @@ class Purging:
     def decide(self, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision:
         plan = purge_plan(ledger.entries(), calendar=ledger.calendar, source=self.source, scope=ledger.scope)
         return Decision(plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """Write again what people changed or deleted: `drifts` are those that somebody, or the policy, decided about."""
+
+    source: str
+    drifts: tuple[Drift, ...]
+
+    kind = Kind.RESTORE
+    reading = NO_FILE
+    body = b""
+
+    def decide(self, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision:
+        back = restore_plan(
+            self.drifts,
+            ledger.entries(),
+            calendar=ledger.calendar,
+            source=self.source,
+            scope=ledger.scope,
+            rules=rules,
+        )
+        return Decision(back.plan, owners=back.owners, reasons=back.reasons)

@@ -6,7 +6,7 @@ The danger is in what would be deleted, and in what would be written a second ti
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +19,14 @@ class ReadingFacts:
     """What the guard asks about a file: how many events it holds, their UIDs, and how many it held last time.
 
     `previous` is None where no import of this source into this calendar was finished yet. `wanted` are the
-    identities of what it wants.
+    identities of what it wants. Not `whole`: it is one calendar's part of a file that goes into many.
     """
 
     events: int
     uids: frozenset[str]
     previous: int | None
     wanted: Collection[OccurrenceId]
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +43,41 @@ class Guard:
             return [renamed]
         if not plan.deletes:
             return []
+        # the share is that of this import's events inside the window: the others were never in question
+        of = sum(plan.window.overlaps(entry.event.when) for entry in earlier)
+        if not facts.whole:
+            return _said(self._too_many(plan.source, len(plan.deletes), of))
         if not facts.events:
             return [f"The file holds no event at all, and {_events(len(plan.deletes))} would be deleted."]
-        found = (self._too_many(plan, earlier), self._too_small(plan, facts), _another_file(plan, earlier, facts))
-        return [objection for objection in found if objection]
+        stranger = "" if any(entry.id.uid in facts.uids for entry in earlier) else _another_file([plan])
+        return _said(
+            self._too_many(plan.source, len(plan.deletes), of), self._too_small(len(plan.deletes), facts), stranger
+        )
 
-    def _too_many(self, plan: Plan, earlier: list[Entry]) -> str:
-        """The share is that of this import's events inside the window: the others were never in question."""
-        gone = len(plan.deletes)
-        of = sum(plan.window.overlaps(entry.event.when) for entry in earlier)
+    def over_all(self, plans: Sequence[Plan], of: int, facts: ReadingFacts) -> list[str]:
+        """Every reason to hold the plans of all calendars that one file goes into, as sentences: an event that moves
+        from one to another is deleted as well. `of` counts this import's events inside the window, in all of them."""
+        gone = sum(len(plan.deletes) for plan in plans)
+        if not gone:
+            return []
+        if not facts.events:
+            return [f"The file holds no event at all, and {_events(gone)} would be deleted."]
+        known = any(plan.unchanged or plan.updates for plan in plans)
+        known = known or any(change.id.uid in facts.uids for plan in plans for change in plan.deletes)
+        return _said(
+            self._too_many(plans[0].source, gone, of),
+            self._too_small(gone, facts),
+            "" if known else _another_file(plans),
+        )
+
+    def _too_many(self, source: str, gone: int, of: int) -> str:
         if gone <= self.count or gone <= self.share * of:
             return ""
-        return f"It would delete {gone} of the {_events(of)} that earlier imports of '{plan.source}' wrote."
+        return f"It would delete {gone} of the {_events(of)} that earlier imports of '{source}' wrote."
 
-    def _too_small(self, plan: Plan, facts: ReadingFacts) -> str:
+    def _too_small(self, gone: int, facts: ReadingFacts) -> str:
         """Deletions of a few are ordinary, also in a small file."""
-        if facts.previous is None or len(plan.deletes) <= self.count:
+        if facts.previous is None or gone <= self.count:
             return ""
         if facts.events >= facts.previous * (1 - self.share):
             return ""
@@ -100,11 +120,14 @@ def _look(event: Event) -> tuple[object, ...]:
     return event.title, event.when, event.place
 
 
-def _another_file(plan: Plan, earlier: list[Entry], facts: ReadingFacts) -> str:
-    if any(entry.id.uid in facts.uids for entry in earlier):
-        return ""
+def _said(*objections: str) -> list[str]:
+    return [objection for objection in objections if objection]
+
+
+def _another_file(plans: Sequence[Plan]) -> str:
+    gone = sum(len(plan.deletes) for plan in plans)
     return (
-        f"None of its events was in earlier files of '{plan.source}', and {_events(len(plan.deletes))} of those would "
+        f"None of its events was in earlier files of '{plans[0].source}', and {_events(gone)} of those would "
         "be deleted. If this is another calendar, give the import a name of its own."
     )
 

@@ -187,6 +187,11 @@ class Unread:
             return True
         return self.nameless and entry.id.uid.startswith(BY_CONTENT)
 
+    def also(self, other: Unread) -> Unread:
+        """What either of them hides."""
+        uids, titles = self.uids | other.uids, self.titles | other.titles
+        return Unread(uids, self.all or other.all, titles, self.nameless or other.nameless)
+
 
 NOTHING_UNREAD = Unread()
 

@@ -36,14 +36,15 @@ class Rules:
     def taken(self, occurrences: Iterable[Occurrence]) -> Iterator[Occurrence]:
         """Those that are to be imported, renamed."""
         for occurrence in occurrences:
-            if self._takes(occurrence.event):
+            if self.takes(occurrence.event):
                 title = self._title(occurrence.event.title)
                 yield replace(occurrence, event=replace(occurrence.event, title=title)) if self.renames else occurrence
 
     def to_json(self) -> dict[str, Any]:
         return {"include": list(self.include), "exclude": list(self.exclude), "renames": [*map(list, self.renames)]}
 
-    def _takes(self, event: Event) -> bool:
+    def takes(self, event: Event) -> bool:
+        """Whether this event is to be imported."""
         wanted = not self.include or any(_matches(event, pattern) for pattern in self.include)
         return wanted and not any(_matches(event, pattern) for pattern in self.exclude)
 

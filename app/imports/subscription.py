@@ -7,6 +7,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from app.ics.floating import NOBODY_SAID, Floating
+from app.imports.part import Part
 from app.imports.rules import NO_RULES, Rules
 from bridges.model import CalendarRef, Window
 
@@ -36,7 +37,8 @@ class Import:
     `grace` is the number of whole readings in a row that have to lack an event before it is deleted. A `dry_run`
     decides and touches nothing; `approved` is a person's yes to a plan that the guard would hold. `zone` is what the
     file's maker means by zones that nobody knows; None: such zones are not guessed at. `floating` is what times
-    without a zone mean. `match` says whether its UIDs can be trusted.
+    without a zone mean. `match` says whether its UIDs can be trusted. `part` is what of
+    a routed file goes into this calendar; None: all of it.
     """
 
     data: bytes
@@ -51,6 +53,7 @@ class Import:
     zone: ZoneInfo | None = None
     floating: Floating = NOBODY_SAID
     match: Match = Match.UID
+    part: Part | None = None
 
     def __post_init__(self) -> None:
         if self.grace < 1:

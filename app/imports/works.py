@@ -16,12 +16,16 @@ from sqlalchemy import Engine
 from app.imports.apply import PAUSE, apply, stopped
 from app.imports.case import Case
 from app.imports.decide import Decision
+from app.imports.drift import Policy as DriftPolicy
 from app.imports.forecast import Forecast, forecast
+from app.imports.guard import Guard
 from app.imports.held import HeldImports
+from app.imports.look import Looking
 from app.imports.outcome import Outcome
+from app.imports.policies import Policies
 from app.imports.progress import Phase
 from app.imports.report import Progress, Report, plan_to_json, report_to_json, silent
-from app.imports.runs import Ending, Run, Runs
+from app.imports.runs import Ending, Kind, Run, Runs
 from app.imports.steering import Steering
 from app.imports.writer import Writer
 from app.store.lanes import lanes
@@ -35,6 +39,8 @@ MEASURED_FROM = 10
 """So many changes make a measure of how fast an LMS takes them."""
 GOES_ON = frozenset({Ending.PAUSED, Ending.QUEUED, Ending.LEFT, Ending.FAILED})
 """How a run stands that may be taken up where it stopped."""
+HEEDLESS = frozenset({Kind.RESTORE, Kind.PURGE})
+"""What is meant for events that people changed as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ class Policy:
 @dataclass(frozen=True, slots=True)
 class Works:
     """Whoever carries out plans. `partner` is the first half of every SyncKey, `zone` the home zone; `changed` is told
-    of each calendar that was written to."""
+    of each calendar that was written to. `policies` say what becomes of what people made of events."""
 
     engine: Engine
     runs: Runs
@@ -62,6 +68,8 @@ class Works:
     zone: ZoneInfo
     now: Callable[[], datetime]
     changed: Callable[[CalendarRef], None]
+    policies: Policies
+    guard: Guard
 
     def dry(self, case: Case) -> Outcome:
         """What would be done."""
@@ -90,24 +98,31 @@ class Works:
             return waiting.id
         purpose, calendar = case.purpose, case.ledger.calendar
         events = purpose.reading.events
-        return self.runs.begin(calendar, purpose.source, purpose.kind, purpose.body, events, about=case.about)
+        part = case.job.part if case.job else None
+        batch = part.batch if part else None
+        return self.runs.begin(
+            calendar, purpose.source, purpose.kind, purpose.body, events, about=case.about, batch=batch
+        )
 
     def _carry_out(
         self, case: Case, run: int, held: Lease, progress: Progress, stopping: Callable[[], bool]
     ) -> Outcome:
-        writer = Writer(case.sink, case.ledger, self.partner, case.purpose.source, run)
+        writer = Writer(case.sink, case.ledger, self.partner, case.purpose.source, run, keeps=self._keeps(case))
         with self._steering(case, run, held, progress, stopping) as steering:
             try:
                 if case.ledger.unsettled():
+                    self._looking(case).before_settling(self.policies.of(case.ledger.calendar))
                     self._settle(writer, steering)
+                decision, expected = self._decided_with_care(case, run)
             except (Transient, Denied) as stop:
                 decision, expected = self._decided(case, run)
                 report = stopped(decision.plan, stop, decision.plan.changes)
             else:
-                decision, expected = self._decided(case, run)
                 if decision.objections:
                     return self._outcome(case, Ending.HELD, decision, expected)
-                writer.owners = decision.owners
+                writer.owners, writer.reasons = decision.owners, decision.reasons
+                if case.purpose.kind in HEEDLESS:
+                    writer.keeps = lambda source: False
                 report = apply(decision.plan, writer, steering)
             self._measure(case, steering, len(report.done))
         return self._reported(case, decision, expected, report, steering.halted)
@@ -164,6 +179,23 @@ class Works:
         if objection and not self.runs.was_left(case.ledger.calendar, case.purpose.source, run):
             decision = replace(decision, objections=(*decision.objections, objection))
         return decision, expected
+
+    def _decided_with_care(self, case: Case, run: int) -> tuple[Decision, Forecast]:
+        """What would be overwritten or deleted is looked at first: what somebody has changed there meanwhile is not."""
+        decision, expected = self._decided(case, run)
+        if decision.objections or case.purpose.kind in HEEDLESS:
+            return decision, expected
+        policies = self.policies.of(case.ledger.calendar)
+        if not self._looking(case).before_writing(decision.plan, policies, self.now()):
+            return decision, expected
+        return self._decided(case, run)
+
+    def _looking(self, case: Case) -> Looking:
+        return Looking(case.sink, case.ledger, self.guard)
+
+    def _keeps(self, case: Case) -> Callable[[str], bool]:
+        policies = self.policies.of(case.ledger.calendar)
+        return lambda source: policies(source) is not DriftPolicy.OVERWRITE
 
     # Endings
 

@@ -1,0 +1,153 @@
+"""Batches: the runs of one routed file, kept together with the file, so that they can be approved or undone as one."""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Engine, Row, func, insert, select, update
+
+from app.imports.held import import_of, terms_of
+from app.imports.plan import State
+from app.imports.routes import Routes, routes_of
+from app.imports.runs import Ending, NoRun
+from app.imports.subscription import Import
+from app.store import tables
+from app.store.engine import writing
+from bridges.model import CalendarRef, Kind, Window
+
+NOWHERE = CalendarRef("routed", Kind.INSTITUTION)
+"""The calendar of a routed import as long as its routes have not been asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One routed import. `runs` are its runs by calendar, the first one first; `report` is as the API answers it."""
+
+    id: int
+    source: str
+    state: Ending
+    started_at: datetime
+    ended_at: datetime | None
+    events: int
+    report: dict[str, Any]
+    runs: tuple[tuple[int, CalendarRef, Ending], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "batch": self.id,
+            "source": self.source,
+            "state": self.state.value,
+            "started": self.started_at.isoformat(),
+            "ended": self.ended_at.isoformat() if self.ended_at else None,
+            "events": self.events,
+            "runs": [{"run": run, "calendar": str(ref), "state": state.value} for run, ref, state in self.runs],
+            "report": self.report,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an import has in one calendar: events inside the window, and whether some are pending."""
+
+    events: int
+    pending: bool
+
+
+class Batches:
+    """The table of batches. `now` gives aware times."""
+
+    def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
+        self._engine = engine
+        self._now = now
+
+    def begin(self, job: Import, routes: Routes, events: int) -> int:
+        """A new batch, and its number. The files of earlier ones of this import are overtaken."""
+        batch = tables.import_batch
+        values = {
+            "source": job.source,
+            "started_at": self._now(),
+            "state": Ending.RUNNING.value,
+            "read_count": events,
+            "data": zlib.compress(job.data, 1),
+            "terms": {**terms_of(job), "routes": routes.to_json()},
+        }
+        with writing(self._engine) as connection:
+            connection.execute(update(batch).where(batch.c.source == job.source).values(data=None))
+            return int(connection.execute(insert(batch).values(values).returning(batch.c.id)).scalar_one())
+
+    def end(self, id: int, ending: Ending, report: Mapping[str, Any]) -> None:
+        """Keep what became of it."""
+        batch = tables.import_batch
+        values = {"ended_at": self._now(), "state": ending.value, "report": dict(report)}
+        with writing(self._engine) as connection:
+            connection.execute(update(batch).where(batch.c.id == id).values(values))
+
+    def get(self, id: int) -> Batch:
+        """NoRun where there is none."""
+        run = tables.import_run.c
+        runs = select(run.id, run.calendar, run.state).where(run.batch == id).order_by(run.id)
+        with self._engine.connect() as connection:
+            row = self._row(id)
+            made = connection.execute(runs).all()
+        return Batch(
+            row.id,
+            row.source,
+            Ending(row.state),
+            row.started_at,
+            row.ended_at,
+            row.read_count,
+            row.report or {},
+            tuple((each.id, CalendarRef.parse(each.calendar), Ending(each.state)) for each in made),
+        )
+
+    def job(self, id: int) -> tuple[Import, Routes]:
+        """The import as it was sent. NoRun where there is no such batch, or a newer file has overtaken it."""
+        row = self._row(id)
+        if row.data is None:
+            raise NoRun(f"batch {id} was overtaken by a newer file of '{row.source}'")
+        job = import_of(zlib.decompress(row.data), NOWHERE, row.source, row.terms)
+        return job, routes_of(row.terms["routes"])
+
+    def waiting(self, source: str) -> Sequence[int]:
+        """The runs of this import's batches whose files are kept, since they may go on."""
+        run = tables.import_run.c
+        ours = (run.source == source, run.batch.is_not(None), run.state != Ending.RUNNING.value)
+        held = select(tables.held_import.c.run_id).join(tables.import_run).where(*ours)
+        with self._engine.connect() as connection:
+            return connection.execute(held).scalars().all()
+
+    def previous(self, source: str) -> int | None:
+        """How many events the file held when this import was last carried out; None if it never was."""
+        batch = tables.import_batch.c
+        done = (batch.source == source, batch.state.in_([Ending.DONE.value, Ending.LEFT.value]))
+        with self._engine.connect() as connection:
+            return connection.execute(select(batch.read_count).where(*done).order_by(batch.id.desc()).limit(1)).scalar()
+
+    def standing(self, source: str, window: Window) -> dict[CalendarRef, Standing]:
+        """Where this import has events, or may have."""
+        entry = tables.entry.c
+        gone = (State.DELETED.value, State.UNWRITTEN.value)
+        inside = (entry.starts < window.end) & (entry.ends > window.start)
+        query = select(entry.calendar, entry.state, func.count().filter(inside)).where(
+            entry.source == source, entry.state.not_in(gone)
+        )
+        found: dict[CalendarRef, Standing] = defaultdict(lambda: Standing(0, False))
+        with self._engine.connect() as connection:
+            for calendar, state, count in connection.execute(query.group_by(entry.calendar, entry.state)):
+                ref = CalendarRef.parse(calendar)
+                known = found[ref]
+                found[ref] = Standing(known.events + count, known.pending or State(state).pending)
+        return found
+
+    def _row(self, id: int) -> Row[Any]:
+        batch = tables.import_batch
+        with self._engine.connect() as connection:
+            row = connection.execute(select(batch).where(batch.c.id == id)).first()
+        if row is None:
+            raise NoRun(f"there is no batch {id}")
+        return row
