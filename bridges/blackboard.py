@@ -51,6 +51,7 @@ from bridges.model import (
     RemoteRef,
     SyncKey,
     Timed,
+    When,
     Window,
     instant,
 )
@@ -447,6 +448,11 @@ class BlackboardBridge:
             text=folded(text, [unsaid(event.url, text)]),
             place=cut(on_one_line(event.place), LOCATION),
         )
+
+    def wired(self, when: When) -> tuple[str, str]:
+        """Instants of UTC, as `fit` makes them of days too."""
+        start, end = (moment for moment in (when.start, when.end) if isinstance(moment, datetime))
+        return _wire(start), _wire(end)
 
     def create(self, calendar: CalendarRef, key: SyncKey, event: Event) -> RemoteRef:
         """POST one item; Learn knows no keys of ours."""

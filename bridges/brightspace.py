@@ -347,6 +347,12 @@ class BrightspaceBridge:
             place=cut(on_one_line(event.place), self._settings.place_letters),
         )
 
+    def wired(self, when: When) -> tuple[str, str]:
+        """Instants of UTC, and days as days."""
+        if isinstance(when, AllDay):
+            return wire_day(when.start), wire_day(when.end)
+        return wire(when.start), wire(when.end)
+
     def create(self, calendar: CalendarRef, key: SyncKey, event: Event) -> RemoteRef:
         """POST one event; Brightspace knows no keys of ours."""
         self.check_target(calendar)

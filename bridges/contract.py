@@ -14,7 +14,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from bridges.errors import BridgeError
-from bridges.model import Calendar, CalendarRef, Event, Found, RemoteRef, SyncKey, Window
+from bridges.model import Calendar, CalendarRef, Event, Found, RemoteRef, SyncKey, When, Window
 
 if TYPE_CHECKING:
     import requests
@@ -172,6 +172,14 @@ class Aliases(Protocol):
 
     def canonical(self, calendar: CalendarRef) -> CalendarRef:
         """The one name that stands for all of them, equal for equal calendars. Gone for one that is not there."""
+
+
+@runtime_checkable
+class Wired(Protocol):
+    """A sink whose times go over the line in a form of their own."""
+
+    def wired(self, when: When) -> tuple[str, str]:
+        """Start and end of a fitted time, as they are sent."""
 
 
 @dataclass(frozen=True, slots=True)

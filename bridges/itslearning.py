@@ -59,6 +59,7 @@ from bridges.model import (
     RemoteRef,
     SyncKey,
     Timed,
+    When,
     Window,
     instant,
 )
@@ -358,6 +359,11 @@ class ItslearningBridge:
             as_instants(event.when, self._zone, to=SECOND, least=self._least),
             self._fit_text(event),
         )
+
+    def wired(self, when: When) -> tuple[str, str]:
+        """Instants of UTC, as `fit` makes them of days too."""
+        start, end = (moment for moment in (when.start, when.end) if isinstance(moment, datetime))
+        return _wire(start), _wire(end)
 
     def create(self, calendar: CalendarRef, key: SyncKey, event: Event) -> RemoteRef:
         """Write a new event under its key. KeyTaken if the key was ever used, for a living event or a deleted one."""

@@ -1,4 +1,4 @@
-"""`calendars` and `expand`: what an LMS shows, and what a file holds."""
+"""`calendars`, `expand` and `explain`: what an LMS shows, and what a file holds."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
 
@@ -77,6 +78,61 @@ def expand(file: BinaryIO, since: str, until: str, zone: str | None, as_json: bo
     for occurrence in reading.occurrences:
         click.echo(json.dumps(record(occurrence), ensure_ascii=False) if as_json else line(occurrence))
     sys.exit(NOTHING_READ if not reading.occurrences and not reading.events and reading.problems else 0)
+
+
+@click.command()
+@click.argument("file", type=click.File("rb"))
+@click.option("--uid", help="Only the event of that UID.")
+@click.option("--at", help="What takes place on that day, or at that time (2026-03-29T10:00, in the home zone).")
+@click.option("--into", "calendar", help="Also what that calendar's LMS would be sent, and what it shows: lms/kind/id.")
+@click.option("--zone", help="What the file means by zones that nobody knows (IANA).")
+@click.option("--floating", default="", help="Times without a zone: 'home', 'hold' (never guess), or a zone.")
+@click.option("--count", default=100, show_default=True, type=click.IntRange(1), help="How many, at most.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def explain(
+    file: BinaryIO,
+    uid: str | None,
+    at: str | None,
+    calendar: str | None,
+    zone: str | None,
+    floating: str,
+    count: int,
+    as_json: bool,
+) -> None:
+    """Say why occurrences of FILE take place when they do: the zone as written, who knew it, the instant.
+
+    Without --at, the first occurrence of each event. Exit status: 2 where there is none.
+    """
+    from app.config import load, zone_of
+    from app.ics.explain import explain, paragraph, record
+    from app.ics.floating import Floating
+    from app.imports.there import lines_of, there
+
+    with told():
+        joined = parts() if calendar else None
+        home = (joined.config if joined else load(config_file(), os.environ)).zone
+        into = joined.named(calendar) if joined and calendar else None
+        sink = joined.sink(into.lms) if joined and into else None
+        lms_zone = joined.zone_at(into.lms) if joined and into else home
+        found = explain(
+            file.read(),
+            zone=home,
+            source_zone=zone_of(zone) if zone else None,
+            floating=Floating(floating),
+            uid=uid,
+            at=bound(at, home) if at else None,
+        )
+        none = True
+        for one in islice(found, count):
+            none = False
+            if as_json:
+                sent = there(sink, lms_zone, one.when).to_json() if sink and one.when else None
+                click.echo(json.dumps({**record(one), "there": sent}, ensure_ascii=False))
+            else:
+                click.echo(paragraph(one, lines_of(sink, lms_zone, str(into), one.when)) + "\n")
+    if none:
+        click.echo("calbridge: there is no such occurrence", err=True)
+        sys.exit(NOTHING_READ)
 
 
 @click.group()
