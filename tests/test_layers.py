@@ -51,15 +51,16 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.imports.pull.fetch": ({"app.imports.pull.addresses", "app.imports.pull.dial"}, {"requests", "urllib3"}),
     "app.feeds": (HALLWAY | {"bridges.markup"}, {"sqlalchemy", "cachetools"}),
     "app.notices": (HALLWAY | {"app.config", "app.imports"}, {"sqlalchemy", "itsdangerous"}),
+    "app.retention": ({"app.config", "app.imports", "app.store"}, {"sqlalchemy"}),
     "app.refresh": ({"bridges.model", "app.feeds", "app.imports"}, set()),
     "app.parts": (
-        HALLWAY | {"app.config", "app.feeds", "app.imports", "app.refresh", "app.notices", "bridges"},
+        HALLWAY | {"app.config", "app.feeds", "app.imports", "app.refresh", "app.notices", "app.retention", "bridges"},
         {"sqlalchemy", "alembic", "requests"},
     ),
     "app.web": (
         PROMISES
         | {"app.config", "app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics", "app.store.leases"}
-        | {"app.metrics", "app.accounts", "app.notices"},
+        | {"app.metrics", "app.accounts", "app.audit", "app.notices"},
         {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog"},
     ),
     "app.cli": (
@@ -86,9 +87,13 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "app.tied": (set(), set()),
     "app.logs": (set(), {"structlog"}),
+    "app.audit": ({"app.store"}, {"sqlalchemy"}),
     "app.accounts": ({"app.store"}, {"sqlalchemy", "argon2"}),
     "app.web.callers": ({"bridges.model"}, set()),
-    "app.web.session": ({"app.accounts", "app.parts", "app.web.callers"}, {"flask", "flask_wtf", "itsdangerous", "markupsafe"}),
+    "app.web.session": (
+        {"app.accounts", "app.parts", "app.web.callers"},
+        {"flask", "flask_wtf", "itsdangerous", "markupsafe"},
+    ),
     "app.web.signin": (
         {"app.accounts", "app.config", "app.parts", "app.web"},
         {"flask", "authlib", "joserfc", "requests"},

@@ -1,0 +1,51 @@
+"""Who did what: a line for each deed, added and never changed; only age takes lines away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Engine, insert, select
+
+from app.store.engine import writing
+from app.store.tables import audit
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """`what` is the deed (the rule of its address, or a command), `subject` what it was done to; neither holds a
+    secret. `status` is what came of it, as an HTTP status; `request` finds it in the logs."""
+
+    at: datetime
+    who: str
+    what: str
+    subject: str = ""
+    status: int = 200
+    request: str = ""
+
+
+def note(engine: Engine, deed: Deed) -> None:
+    """Add a line."""
+    values = {
+        "at": deed.at,
+        "who": deed.who[:200],
+        "what": deed.what[:200],
+        "subject": deed.subject[:500],
+        "status": deed.status,
+        "request": deed.request[:64],
+    }
+    with writing(engine) as connection:
+        connection.execute(insert(audit).values(values))
+
+
+def latest(engine: Engine, count: int = 100, before: int | None = None) -> Sequence[tuple[int, Deed]]:
+    """The latest deeds with their numbers, newest first; `before` goes on where an earlier answer ended."""
+    query = select(audit).order_by(audit.c.id.desc()).limit(count)
+    if before is not None:
+        query = query.where(audit.c.id < before)
+    with engine.connect() as connection:
+        return [
+            (row.id, Deed(row.at, row.who, row.what, row.subject, row.status, row.request))
+            for row in connection.execute(query)
+        ]

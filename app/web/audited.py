@@ -1,0 +1,63 @@
+"""Notes who did what: every request that writes, whatever came of it, with its subject and without its secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flask import Blueprint, Flask, Response, g, json, request
+
+from app import audit
+from app.web import access
+from app.web.callers import SAFE
+
+SUBJECTS = ("calendar", "name", "source", "url", "slug", "id", "run", "lms")
+"""What of an address or a form may stand in the log; of a url only its host."""
+_LONGEST = 80
+
+bp = Blueprint("audited", __name__, url_prefix="/api/audit")
+
+
+def install(app: Flask) -> None:
+    """Note the deeds of this application."""
+    app.after_request(_noted)
+
+
+@bp.get("")
+def log() -> Response:
+    """Who did what, the newest first; `?before=` goes on where an earlier answer ended, `?count=` says how many."""
+    count = min(max(request.args.get("count", 100, int), 1), 1000)
+    found = audit.latest(access.parts().engine, count, request.args.get("before", None, int))
+    deeds = [
+        {
+            "id": number,
+            "at": deed.at.isoformat(),
+            "who": deed.who,
+            "what": deed.what,
+            "subject": deed.subject,
+            "status": deed.status,
+            "request": deed.request,
+        }
+        for number, deed in found
+    ]
+    return Response(json.dumps({"audit": deeds}), content_type="application/json")
+
+
+def _noted(response: Response) -> Response:
+    if request.method in SAFE or request.url_rule is None or "caller" not in g:
+        return response
+    parts = access.parts()
+    what = f"{request.method} {request.url_rule.rule}"
+    deed = audit.Deed(
+        parts.now(), access.caller().name, what, " ".join(_subjects()), response.status_code, g.get("request_id", "")
+    )
+    audit.note(parts.engine, deed)
+    return response
+
+
+def _subjects() -> Iterator[str]:
+    given = {**request.args.to_dict(), **request.form.to_dict(), **(request.view_args or {})}
+    for name in SUBJECTS:
+        if name in given:
+            value = str(given[name])
+            shown = value.split("//", 1)[-1].split("/", 1)[0].rpartition("@")[2] if name == "url" else value
+            yield f"{name}={shown[:_LONGEST]}"
