@@ -104,6 +104,7 @@ def work_command(tied: int | None) -> None:
     from threading import Event
 
     from app.config import secrets_of
+    from app.feeds.chores import Chores
     from app.imports.queue import attended
     from app.logs import configure
     from app.tied import end_with
@@ -120,7 +121,12 @@ def work_command(tied: int | None) -> None:
         if not tied:
             click.echo("calbridge works (Ctrl-C stops it)")
         with attended(joined.imports, stop):
-            work(joined.refreshes, joined.now, stop, chores=[joined.notices.run, joined.retention.run])
+            work(
+                joined.refreshes,
+                joined.now,
+                stop,
+                chores=[Chores(joined.feeds, joined.now).run, joined.notices.run, joined.retention.run],
+            )
         joined.close()
 
 

@@ -11,6 +11,7 @@ faults     50 events into each LMS, with each of its faults at each of its calls
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections import Counter
 
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--stride", type=int, default=1, help="only each so-many-th request, commit or call")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the fakes end with us
     print(f"seed {given.seed}", flush=True)
     if given.proof == "faults":
         print(faults([name for name in given.lms if name in SITES], given.stride))
