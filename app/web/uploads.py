@@ -37,7 +37,7 @@ FIELDS = {
     "token",
     "background",
 }
-FIELDS |= {"include", "exclude", "rename", "floating"}
+FIELDS |= {"include", "exclude", "rename", "floating", "csrf_token"}
 CALENDAR_TYPES = {"text/calendar", "application/octet-stream", "application/ics"}
 
 
