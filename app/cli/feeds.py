@@ -38,6 +38,8 @@ def feed_list(as_json: bool) -> None:
             else:
                 state = f"{'public' if one.public else 'secret'}, {'on' if one.enabled else 'off'}"
                 click.echo(f"{one.slug}\t{' '.join(calendars)}\t{state}\t{one.title}")
+            if absence := feeds.absence(one):
+                click.echo(f"calbridge: '{one.slug}': {absence}", err=True)
             if size >= HEAVY:
                 click.echo(
                     f"calbridge: '{one.slug}' has {size / 1e6:.1f} MB, and Google loses events of feeds above 1 MB: "
@@ -204,12 +206,17 @@ def _say_links(joined: Parts, slug: str, token: str | None) -> None:
 
 @click.command()
 @click.argument("slugs", nargs=-1)
-def refresh(slugs: tuple[str, ...]) -> None:
+@click.option("--forecast", is_flag=True, help="Read nothing; tell what the readings of a day cost at each LMS.")
+def refresh(slugs: tuple[str, ...], forecast: bool) -> None:
     """Read the calendars of these feeds (default: of all) from their LMS now."""
     from app.feeds.feed import Did
 
     with told():
         joined = parts()
+        if forecast:
+            told_of = joined.feeds.forecast()
+            click.echo("\n".join(map(str, told_of)) or "No feed shows a calendar yet.")
+            sys.exit(0 if all(one.fits for one in told_of) else 1)
         failed = False
         for slug in slugs or [one.slug for one in joined.feeds.list() if one.enabled]:
             outcome = joined.feeds.refresh(slug)

@@ -207,6 +207,16 @@ class Feeds:
         """How the feed's calendars stand: last reading, next check, problem; None if nobody ever tried to read one."""
         return joined(self._shelf.states(self._people.known()(feed.calendars)), feed.policies, self.zone)
 
+    def absence(self, feed: Feed) -> str:
+        """A sentence where a calendar of it is gone from its LMS, or denied to us; else empty."""
+        state = self.state(feed)
+        if state is None or state.missing_since is None:
+            return ""
+        since, until = (each.astimezone(self.zone) for each in (state.missing_since, state.missing_since + self._grace))
+        told = f"The LMS has not given a calendar of it out since {since:%Y-%m-%d}: {state.problem.rstrip('.')}."
+        gone = state.lapsed(self._now(), self._grace)
+        return f"{told} {'It is shown no more.' if gone else f'The last copy is shown until {until:%Y-%m-%d}.'}"
+
     def size(self, feed: Feed) -> int:
         """Bytes of the feed's ICS form, 0 if nobody asked for it yet: HEAVY ones come near to what Google takes."""
         return self._shelf.size(feed.id, feed.under(Form.ICS))

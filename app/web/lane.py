@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 FRESH_SECONDS = 300
 """How long a client may use its copy without asking; asking costs almost nothing, so not long."""
+WHILE_AWAY = ", stale-while-revalidate=600, stale-if-error=86400"
+"""What RFC 5861 lets a cache do, ours or a client's: answer at once while it asks us, and for a day while we are away.
+A revoked address is no error in its sense: that 404 counts. Only public feeds may lie in a cache that people share."""
 SECOND = timedelta(seconds=1)
 REMEMBERED = 4096
 """Feeds whose answers one process has at hand; their bytes are the shelf's."""
@@ -100,15 +103,14 @@ def _headers(snapshot: Snapshot, tag: str, fresh: int) -> dict[str, str]:
     headers = {
         "ETag": tag,
         "Last-Modified": http_date(snapshot.changed_at),
-        "Cache-Control": f"{scope}, max-age={fresh}",
+        "Cache-Control": f"{scope}, max-age={fresh}{WHILE_AWAY if fresh == FRESH_SECONDS else ''}",
         "Vary": "Accept-Encoding",
         "X-Calbridge-Read": f"{snapshot.read_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
     if snapshot.feed.policies.cors:
         headers |= {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag, X-Calbridge-Read"}
-    if snapshot.stale:
-        age = str(int(snapshot.age.total_seconds()))
-        headers |= {"Age": age, "X-Calbridge-Stale": age}
+    if snapshot.stale:  # and no Age, which would keep every cache from sparing us while the LMS is away
+        headers["X-Calbridge-Stale"] = str(int(snapshot.age.total_seconds()))
     return headers
 
 

@@ -36,8 +36,13 @@ def cards(parts: Parts, base: str, *, with_secret: bool) -> Sequence[Card]:
 
 def _card(parts: Parts, feed: Feed, state: State | None, base: str) -> Card:
     read_at = state.read_at.astimezone(parts.config.zone) if state and state.read_at else None
-    problem = state.problem if state else ""
+    problem = parts.feeds.absence(feed) or (state.problem if state else "")
     return Card(feed, links_of(feed, base), read_at, problem or _heavy(parts.feeds.size(feed)))
+
+
+def warnings(parts: Parts) -> Sequence[str]:
+    """What the administrator should know of the whole: quotas that the configuration cannot fit."""
+    return [str(one) for one in parts.feeds.forecast() if not one.fits]
 
 
 def _heavy(size: int) -> str:

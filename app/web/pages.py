@@ -16,6 +16,7 @@ def start() -> str:
     return render_template(
         "start.html",
         cards=overview.cards(parts, access.base_url(), with_secret=mine),
+        warnings=overview.warnings(parts) if mine else [],
         targets=overview.targets(parts) if mine else [],
         needs_token=not mine,
         zone=parts.config.zone.key,

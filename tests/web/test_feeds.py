@@ -108,9 +108,10 @@ def test_the_path_decides_the_form_and_accept_never_does(client: FlaskClient) ->
 
 
 def test_a_token_feed_is_for_its_reader_alone(client: FlaskClient, token: str) -> None:
-    assert get(client, f"/feeds/{token}/mine.ics").headers["Cache-Control"] == "private, max-age=300"
+    kept = "max-age=300, stale-while-revalidate=600, stale-if-error=86400"
+    assert get(client, f"/feeds/{token}/mine.ics").headers["Cache-Control"] == f"private, {kept}"
     assert get(client, f"/feeds/{token}/mine.json").status_code == 200
-    assert get(client).headers["Cache-Control"] == "public, max-age=300"
+    assert get(client).headers["Cache-Control"] == f"public, {kept}"
     assert get(client, "/public/mine.ics").status_code == 404
 
 
@@ -238,7 +239,8 @@ def test_while_the_lms_is_down_the_last_copy_is_served_with_its_age(client: Flas
     world.clock.forward(2 * HOUR)
     stale = get(client)
     assert (stale.status_code, stale.data, stale.headers["ETag"]) == (200, fresh.data, fresh.headers["ETag"])
-    assert stale.headers["Age"] == stale.headers["X-Calbridge-Stale"] == "7200"
+    assert stale.headers["X-Calbridge-Stale"] == "7200"
+    assert "Age" not in stale.headers  # a cache would take the copy for used up, and pass every request on
     assert stale.headers["X-Calbridge-Read"] == "2026-03-09T09:00:00Z"
     assert "X-Calbridge-Stale" not in fresh.headers
     assert get(client, If_None_Match=fresh.headers["ETag"]).headers["X-Calbridge-Stale"] == "7200"

@@ -1,0 +1,38 @@
+"""What is done for feeds now and then, beside their readings: forgetting what none uses, and warning of a quota."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+
+from app.feeds.serve import Feeds
+
+EVERY = timedelta(hours=1)
+log = logging.getLogger(__name__)
+
+
+class Chores:
+    """Those of one worker; any number may do them. `now` gives aware times."""
+
+    def __init__(self, feeds: Feeds, now: Callable[[], datetime]) -> None:
+        self._feeds = feeds
+        self._now = now
+        self._next: datetime | None = None
+        self._warned: set[str] = set()
+
+    def run(self) -> Iterator[tuple[object, object]]:
+        """Do them, once an hour, and tell what came of them. A quota that is too small is told once."""
+        now = self._now()
+        if self._next is not None and now < self._next:
+            return
+        self._next = now + EVERY
+        tidied = self._feeds.tidy()
+        if any((tidied.readings, tidied.enrolments)):
+            yield "feeds", f"{tidied.readings} readings and {tidied.enrolments} enrolments forgotten: no feed uses them"
+        for one in self._feeds.forecast():
+            if one.fits:
+                self._warned.discard(one.lms)
+            elif one.lms not in self._warned:
+                self._warned.add(one.lms)
+                log.warning("%s", one)
