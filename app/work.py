@@ -46,5 +46,10 @@ def work(
 
 
 def _later(chore: Chore) -> Iterator[tuple[object, object]]:
-    """The chore, begun when its turn has come."""
-    yield from chore()
+    """The chore, begun when its turn has come. What is wrong with one keeps neither feeds nor the others waiting."""
+    try:
+        yield from chore()
+    except SQLAlchemyError:
+        raise
+    except Exception:
+        log.exception("a chore failed, and is tried again")

@@ -74,3 +74,20 @@ def test_the_command_stops_on_a_signal(tmp_path: Path) -> None:
         assert "works" in process.stdout.readline()
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+
+
+def test_a_chore_that_fails_keeps_nothing_else_waiting(campus: Parts, caplog: pytest.LogCaptureFixture) -> None:
+    stop, done = Event(), []
+
+    def broken() -> list[tuple[str, str]]:
+        raise RuntimeError("mail is broken")
+
+    def well() -> list[tuple[str, str]]:
+        done.append("well")
+        stop.set()
+        return []
+
+    work(campus.refreshes, campus.now, stop, pause=0.01, chores=[broken, well])
+    assert done == ["well"]
+    assert "a chore failed" in caplog.text
+    assert not campus.refreshes.due(NOW)
