@@ -74,8 +74,8 @@ def onward(to: str, status: int = 302, body: bytes = b"", *headers: str) -> byte
 
 
 @contextmanager
-def serving(*, tls: bool = False) -> Iterator[Web]:
-    """A server on a loopback port while the block lasts."""
+def serving(*, tls: bool = False, pem: str = "") -> Iterator[Web]:
+    """A server on a loopback port while the block lasts; `pem` is a key and a certificate of its own."""
     web = Web(0)
 
     class Handler(socketserver.BaseRequestHandler):
@@ -86,7 +86,7 @@ def serving(*, tls: bool = False) -> Iterator[Web]:
             ):
                 _serve(line, web)
 
-    context = _context(web)
+    context = _context(web, pem or _KEY + CERTIFICATE)
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         web.port = server.server_address[1]
@@ -117,11 +117,11 @@ def _serve(line: socket.socket, web: Web) -> None:
         reply(line)
 
 
-def _context(web: Web) -> ssl.SSLContext:
+def _context(web: Web, pem: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "both.pem"
-        file.write_text(_KEY + CERTIFICATE)
+        file.write_text(pem)
         context.load_cert_chain(file)
 
     def note(_: object, name: str | None, __: object) -> None:

@@ -78,6 +78,8 @@ class Dial:
                 return self._connected(address, port, timeout)
             except OSError as error:
                 failure = error
+        if isinstance(failure, TimeoutError) and not self.late:
+            raise FetchError(f"{host} did not take our call within {timeout:g} seconds.")
         raise failure
 
     def _connected(self, address: str, port: int, timeout: float) -> socket.socket:
@@ -103,6 +105,8 @@ class Dial:
         asking = threading.Thread(target=ask, daemon=True)
         asking.start()
         asking.join(max(0, self.left))
+        if asking.is_alive():
+            raise FetchError(f"{host} could not be looked up in time: no name server answered.")
         if not answers or not answers[0]:
             raise FetchError(f"{host} could not be found: is the address right, and does its name still exist?")
         return answers[0]

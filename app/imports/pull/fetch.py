@@ -42,6 +42,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _ENCODINGS = {"", "identity", "gzip", "x-gzip", "deflate"}
 _PIECE = 2**16
 _PASSWORD_FIELD = re.compile(rb"(?i)type=[\"']?password")
+_SIGN_IN = re.compile(rb"(?i)<title>[^<]{0,100}\b(?:sign|log)[ -]?[io]n\b|SAMLRequest")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]{1,2000}")
 _OURS = re.compile(
@@ -194,9 +195,14 @@ class _Visit:
                     return NotModified()
                 self._check_status(target, response)
                 body = self._body(target, response)
-        _check_calendar(target.host, body)
+        _check_calendar(self._place(target), body)
         kept = Validators(_kept(response.headers.get("ETag")), _kept(response.headers.get("Last-Modified")))
         return Fetched(body, kept)
+
+    def _place(self, target: Target) -> str:
+        """Who answered in the end, in words: its subscription names the first one alone."""
+        first = self.first.host
+        return first if target.host == first else f"{first} sends us on to {target.host}, which"
 
     def _arrived(self, adapter: DialAdapter, validators: Validators) -> tuple[Target, requests.Response]:
         """The first answer that is no redirect. The bodies of redirects are not read."""
@@ -260,7 +266,9 @@ class _Visit:
             raise Missing(f"{host} says that this calendar {said} ({status}).", for_ever=status == 410)
         if status in (400, 500) and self.settings.is_microsoft(host):
             raise self._microsofts_no(host, status)
-        raise FetchError(_said(host, status), retry_after=self._retry_after(response))
+        wait = self._retry_after(response)
+        later = f" It asks us to wait for {_span(wait)}." if wait else ""
+        raise FetchError(_said(self._place(target), status) + later, retry_after=wait)
 
     def _microsofts_no(self, host: str, status: int) -> FetchError:
         if self.settings.agent_for(host, self.agent) == self.settings.agent_for(host, MICROSOFT):
@@ -307,24 +315,31 @@ class _Visit:
         except (requests.RequestException, TransportError, OSError, ValueError) as error:
             if self.dial.late:
                 raise FetchError(f"{host} did not answer whole within {self.settings.total:g} seconds.") from None
-            raise FetchError(f"{host} {_fault(error)}.") from None
+            raise FetchError(f"{host} {_fault(error, self.settings)}.") from None
 
 
 _FAULTS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-    ((requests.exceptions.SSLError, ssl.SSLError), "shows no certificate that we can trust"),
     ((IncompleteRead,), "broke off before its answer was whole"),
-    ((requests.Timeout, TimeoutError, TimeoutFault), "fell silent"),
+    ((requests.Timeout, TimeoutError, TimeoutFault), "fell silent for more than {read:g} seconds"),
     ((DecodeError,), "sends an answer that cannot be unpacked"),
     ((ConnectionRefusedError,), "does not take calls at this port"),
 )
 
 
-def _fault(error: BaseException) -> str:
+_CERTIFICATES = {9: "it is not valid yet", 10: "it has expired", 18: "it is its own issuer", 62: "it is another name's"}
+"""OpenSSL's codes (X509_V_ERR_…) that say more than that nobody known has issued it."""
+
+
+def _fault(error: BaseException, settings: FetchSettings) -> str:
     """What broke, by the kinds of error that requests and urllib3 wrap into one another."""
     wrapped = list(_unwrapped(error, 4))
+    if any(isinstance(each, (requests.exceptions.SSLError, ssl.SSLError)) for each in wrapped):
+        codes = [each.verify_code for each in wrapped if isinstance(each, ssl.SSLCertVerificationError)]
+        why = _CERTIFICATES.get(codes[0], "nobody whom we know has issued it") if codes else "TLS failed"
+        return f"shows no certificate that we can trust: {why}"
     for kinds, words in _FAULTS:
         if any(isinstance(each, kinds) for each in wrapped):
-            return words
+            return words.format(read=settings.read)
     return "could not be reached, or broke off"
 
 
@@ -334,6 +349,16 @@ def _unwrapped(error: BaseException, depth: int) -> Iterator[BaseException]:
     for inner in (*error.args, error.__cause__):
         if depth and isinstance(inner, BaseException):
             yield from _unwrapped(inner, depth - 1)
+
+
+def _span(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} seconds"
+        if seconds < 120
+        else f"{seconds / 60:.0f} minutes"
+        if seconds < 7200
+        else (f"{seconds / 3600:.1f} hours")
+    )
 
 
 def _said(host: str, status: int) -> str:
@@ -358,11 +383,12 @@ def _check_calendar(host: str, body: bytes) -> None:
     if not text:
         raise FetchError(f"{host} sent an empty body, and that is no calendar.")
     if text.startswith(b"<"):
-        page = "a login page" if _PASSWORD_FIELD.search(text) else "a web page"
+        page = "a login page" if _PASSWORD_FIELD.search(text) or _SIGN_IN.search(text[:4000]) else "a web page"
         raise FetchError(f"{host} shows {page} instead of the calendar.")
     if b"BEGIN:VCALENDAR" not in text:
         raise FetchError(f"{host} sent something else than a calendar.")
-    if b"END:VCALENDAR" not in text:
+    lines = b"\n" + text.replace(b"\r", b"\n")
+    if lines.rfind(b"\nEND:VCALENDAR") < lines.rfind(b"\nBEGIN:VCALENDAR"):
         raise FetchError(f"{host} sent a calendar that is cut short (END:VCALENDAR is missing).")
 
 

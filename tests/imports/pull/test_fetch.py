@@ -13,6 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from app.imports.pull.addresses import Fences
 from app.imports.pull.fetch import (
@@ -396,7 +401,7 @@ def test_a_slow_look_up_is_not_waited_for() -> None:
         return ["127.0.0.1"]
 
     began = time.monotonic()
-    with pytest.raises(FetchError, match="could not be found"):
+    with pytest.raises(FetchError, match="could not be looked up in time"):
         fetch_calendar("http://calendars.test/", settings=settings(total=0.2), now=NOW, resolver=slow)
     assert time.monotonic() - began < 0.6
 
@@ -435,3 +440,86 @@ def test_microsofts_refusal_names_the_setting(web: Web, reply: bytes) -> None:
         fetch(web.url("/c.ics", host=MICROSOFT), agent="mine/1")
     with pytest.raises(FetchError, match="even to the agent that it likes"):
         fetch(web.url("/c.ics", host=MICROSOFT))
+
+
+# causes, in a sentence
+
+
+def issued(host: str, first: datetime, last: datetime) -> str:
+    """A key and a certificate of its own, valid from `first` to `last`."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+    made = x509.CertificateBuilder(name, name, key.public_key(), 7, first, last)
+    made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+    made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    pem = made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return (key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + pem).decode()
+
+
+FAR_PAST, PAST, FAR_FUTURE = (datetime(year, 1, 1, tzinfo=UTC) for year in (2001, 2002, 2124))
+
+
+@pytest.mark.parametrize(
+    ("host", "first", "last", "why"),
+    [
+        (HOST, FAR_PAST, PAST, "it has expired"),
+        (HOST, FAR_FUTURE - (PAST - FAR_PAST), FAR_FUTURE, "it is not valid yet"),
+        ("other.test", PAST, FAR_FUTURE, "it is another name's"),
+    ],
+)
+def test_what_is_wrong_with_a_certificate_is_said(
+    tmp_path: Path, host: str, first: datetime, last: datetime, why: str
+) -> None:
+    pem = issued(host, first, last)
+    (tmp_path / "ca.pem").write_text(pem[pem.index("-----BEGIN CERT") :])
+    with serving(tls=True, pem=pem) as web, pytest.raises(FetchError, match=f"no certificate that we can trust: {why}"):
+        fetch(web.url("/c.ics", scheme="https"), settings(ca_file=str(tmp_path / "ca.pem")))
+
+
+def test_each_kind_of_waiting_has_words_of_its_own(web: Web) -> None:
+    assert "fell silent for more than 0.2 seconds" in said(web, silent, settings(read=0.2))
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        others = [socket.socket() for _ in range(3)]
+        for other in others:
+            other.setblocking(False)
+            other.connect_ex(("127.0.0.1", port))
+        with pytest.raises(FetchError, match=f"{HOST} did not take our call within 0.2 seconds"):
+            fetch(f"http://{HOST}:{port}/", settings(connect=0.2))
+        for other in others:
+            other.close()
+
+
+def test_the_usual_limits_are_those_that_were_promised() -> None:
+    assert (FetchSettings().connect, FetchSettings().read, FetchSettings().total) == (10, 20, 30)
+    assert FetchSettings().max_bytes == 15 * 2**20
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"<html><form><input type=password></form>",
+        b"<html><head><title>Sign in to your account</title></head>",
+        b"<!doctype html><title>University log on</title>",
+        b"<html><form method=post><input type=hidden name=SAMLRequest>",
+    ],
+)
+def test_a_redirect_to_a_sign_in_names_both_servers(web: Web, page: bytes) -> None:
+    web.replies["/login"] = answer(200, page)
+    sentence = said(web, onward(web.url("/login?key=geheim", host="other.test")))
+    assert sentence == f"{HOST} sends us on to other.test, which shows a login page instead of the calendar."
+
+
+def test_a_wait_that_was_asked_for_is_told(web: Web) -> None:
+    for seconds, words in (("90", "90 seconds"), ("600", "10 minutes"), ("18000", "5.0 hours")):
+        assert said(web, answer(429, b"", f"Retry-After: {seconds}")).endswith(
+            f"(429). It asks us to wait for {words}."
+        )
+
+
+def test_what_only_looks_whole_is_cut(web: Web) -> None:
+    inside = LECTURE[: LECTURE.index(b"END:VEVENT")] + b"DESCRIPTION:END:VCALENDAR\r\n"
+    for body in (inside, LECTURE + LECTURE[:-60]):
+        assert "cut short" in said(web, answer(200, body))
+    web.replies["/c.ics"] = answer(200, LECTURE + LECTURE)
+    assert isinstance(fetch(web.url("/c.ics")), Fetched)

@@ -80,8 +80,12 @@ def test_a_closed_address_is_refused_in_the_url_and_behind_a_name(address: str, 
     assert not is_public(address)
     refused(f"http://{literal(address)}:{bird.port}/", Names())
     for answers in ([address], [PUBLIC, address], [address, PUBLIC]):
-        names = Names({"evil.example": [answers]})
+        names = Names({"evil.example": [answers, answers]})
         assert "closed network" in refused(f"http://evil.example:{bird.port}/", names)
+        with pytest.raises(Refused, match="closed network"):
+            check_address(f"http://evil.example:{bird.port}/", FetchSettings(fences()), names)
+    with pytest.raises(Refused):
+        check_address(f"http://{literal(address)}:{bird.port}/", FetchSettings(fences()), Names())
 
 
 @pytest.mark.parametrize("address", CLOSED)
@@ -97,17 +101,23 @@ def test_a_closed_address_is_refused_at_each_hop(address: str, web: Web, bird: C
             web.asked.clear()
 
 
+@pytest.mark.parametrize("hop", [1, 2, 5])
 @pytest.mark.parametrize("host", ODD)
-def test_an_odd_notation_is_refused_before_anything_is_looked_up(host: str, web: Web) -> None:
+def test_an_odd_notation_is_refused_before_anything_is_looked_up(host: str, hop: int, web: Web) -> None:
     usual = replace(fences(f"{HOST}:{web.port}"), ports=addresses.PORTS)
     settings, names = FetchSettings(usual, total=5), Names()
     for url in (f"http://{host}/", f"https://{host}"):
         try:
-            usual.target(url)
+            check_address(url, settings, Names())
         except Refused:
+            assert names.asked == []
             continue
+        except FetchError:
+            pass
         assert usual.target(url).host == "a.example"  # the rest is a query or a fragment: nobody connects to it
-    web.replies["/1"] = onward(f"http://{host}/".encode().decode("latin-1"))
+    for step in range(1, hop):
+        web.replies[f"/{step}"] = onward(f"/{step + 1}")
+    web.replies[f"/{hop}"] = onward(f"http://{host}/".encode().decode("latin-1"))
     with pytest.raises(FetchError):
         fetch_calendar(web.url("/1"), settings=settings, now=NOW, resolver=names)
     assert set(names.asked) <= {HOST, "a.example"}
