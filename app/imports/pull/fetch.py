@@ -263,7 +263,7 @@ class _Visit:
             return
         if status in (404, 410):
             said = "has been taken away for ever" if status == 410 else "is not there"
-            raise Missing(f"{host} says that this calendar {said} ({status}).", for_ever=status == 410)
+            raise Missing(f"{self._place(target)} says that this calendar {said} ({status}).", for_ever=status == 410)
         if status in (400, 500) and self.settings.is_microsoft(host):
             raise self._microsofts_no(host, status)
         wait = self._retry_after(response)

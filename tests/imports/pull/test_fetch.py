@@ -505,7 +505,7 @@ def test_the_usual_limits_are_those_that_were_promised() -> None:
     ],
 )
 def test_a_redirect_to_a_sign_in_names_both_servers(web: Web, page: bytes) -> None:
-    web.replies["/login"] = answer(200, page)
+    web.replies["/login?key=geheim"] = answer(200, page)
     sentence = said(web, onward(web.url("/login?key=geheim", host="other.test")))
     assert sentence == f"{HOST} sends us on to other.test, which shows a login page instead of the calendar."
 

@@ -155,7 +155,7 @@ def test_grace_and_window_are_obeyed(office: Office, bridge: LocalBridge) -> Non
 @pytest.mark.parametrize(("cap", "words"), [("max_bytes", "more than 1,100 bytes"), ("max_events", "sends 20 events")])
 def test_a_source_that_sends_more_than_it_may_is_refused(office: Office, cap: str, words: str) -> None:
     office.serves(answer(200, file(*range(5))), answer(200, TWENTY), answer(200, file(*range(5))))
-    id = office.add(**{cap: {"max_bytes": 1100, "max_events": 19}[cap]})
+    id = office.add(None, **{cap: {"max_bytes": 1100, "max_events": 19}[cap]})
     assert office.visit(id).what is What.DONE
     refused = office.visit(id)
     assert (refused.what, words in refused.problem) == (What.FAILED, True)
