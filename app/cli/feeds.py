@@ -12,6 +12,8 @@ import click
 from app.cli.common import bound, parts, told
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from app.parts import Parts
 
 
@@ -127,54 +129,67 @@ def feed_token() -> None:
 @click.argument("slug")
 @click.option("--name", required=True, help="Whose it is, such as 'phone'.")
 @click.option("--until", help="The last day on which it opens the feed (default: no end).")
-def feed_token_add(slug: str, name: str, until: str | None) -> None:
-    """Make one more secret address for the feed SLUG; it is shown only now."""
+@click.option(
+    "--under", metavar="NAME", help="The token it is made from: it shows no more, and dies with that one."
+)
+@click.option("--calendar", "calendars", multiple=True, help="Show this calendar of the feed alone (may stand again).")
+@click.option("--privacy", type=click.Choice(["full", "no-description", "busy-only"]), default="full", help="At most.")
+def feed_token_add(
+    slug: str, name: str, until: str | None, under: str | None, calendars: tuple[str, ...], privacy: str
+) -> None:
+    """Make one more secret address for the feed SLUG, for all of it or for less; it is shown only now."""
+    from app.feeds.narrow import Narrow
+    from app.feeds.policies import Privacy
+
     with told():
         joined = parts()
-        zone = joined.config.zone
-        last = bound(until, zone) if until else None
-        if last is not None and not isinstance(last, datetime):
-            last = datetime.combine(last + timedelta(days=1), time(), zone)
-        _say_links(joined, slug, joined.feeds.add_token(slug, name, last))
+        narrow = Narrow(tuple(map(joined.named, calendars)), Privacy(privacy))
+        last = _end_of(until, joined.config.zone) if until else None
+        _say_links(joined, slug, joined.feeds.add_token(slug, name, last, narrow, under))
+
+
+def _end_of(until: str, zone: ZoneInfo) -> datetime:
+    """The midnight after a day, or the time itself."""
+    last = bound(until, zone)
+    return last if isinstance(last, datetime) else datetime.combine(last + timedelta(days=1), time(), zone)
 
 
 @feed_token.command("list")
 @click.argument("slug")
 def feed_token_list(slug: str) -> None:
-    """The feed's tokens: name, until when, who used it last and when that one will have seen a change made now."""
-    from app.feeds.clients import rhythm_of
+    """The feed's tokens: name, until when, who looked last, when a change will be seen, what it shows."""
+    from app.feeds.clients import last_day, said
 
     with told():
         joined = parts()
+        zone = joined.config.zone
         for one in joined.feeds.tokens(slug):
-            until = f"until {one.until.astimezone(joined.config.zone):%Y-%m-%d %H:%M}" if one.until else "no end"
-            used = (
-                f"{one.client}, {one.used_at.astimezone(joined.config.zone):%Y-%m-%d %H:%M}"
-                if one.used_at
-                else "never used"
-            )
-            rhythm = rhythm_of(one.client)
-            if one.used_at and rhythm:
-                used += f", looks again by about {(one.used_at + rhythm).astimezone(joined.config.zone):%Y-%m-%d %H:%M}"
-            click.echo(f"{one.name}\t{until}\t{used}")
+            looked = said(one.client, one.used_at, joined.now(), zone)
+            made = [f"made from {one.parent}"] if one.parent else []
+            shows = [f"shows {one.shows}"] if one.shows else []
+            click.echo("\t".join([one.name, last_day(one.until, zone), looked, *made, *shows]))
 
 
 @feed_token.command("revoke")
 @click.argument("slug")
-@click.argument("name")
+@click.option("--name", required=True, help="Which one, as 'feed token list' has it.")
 def feed_token_revoke(slug: str, name: str) -> None:
-    """Kill the feed's token called NAME; the others go on."""
+    """Kill the token of that name, and those made from it; the others go on."""
     with told():
         if not parts().feeds.revoke(slug, name):
             raise ValueError(f"'{slug}' has no token called '{name}'")
 
 
 @feed_token.command("revoke-all")
-@click.argument("slug")
-def feed_token_revoke_all(slug: str) -> None:
-    """Kill all of the feed's tokens."""
+@click.argument("slug", required=False)
+@click.option("--everywhere", is_flag=True, help="Of every feed.")
+def feed_token_revoke_all(slug: str | None, everywhere: bool) -> None:
+    """Kill all tokens of the feed SLUG, or of every feed."""
     with told():
-        click.echo(f"{parts().feeds.revoke(slug)} revoked")
+        if (slug is None) is not everywhere:
+            raise ValueError("name a feed, or say --everywhere")
+        feeds = parts().feeds
+        click.echo(f"{feeds.revoke(slug) if slug else feeds.revoke_everything()} revoked")
 
 
 @feed.command("enable")

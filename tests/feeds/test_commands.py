@@ -64,14 +64,34 @@ def test_a_token_for_each_device(shell: Shell) -> None:
     client = browser(shell.parts())
     assert client.get(path, headers={"User-Agent": "Google-Calendar-Importer"}).status_code == 200
     first, phone = shell("feed", "token", "list", "mine").stdout.splitlines()
-    assert first == "first\tno end\tnever used"
-    assert phone.startswith("phone\tuntil 3000-01-01 00:00\tGoogle, ")
-    assert "looks again by about" in phone
-    assert shell("feed", "token", "revoke", "mine", "phone").exit_code == 0
+    assert first == "first\tno end\tnobody has looked yet"
+    assert phone.startswith("phone\tthrough 2999-12-31\tGoogle last looked 0 min ago; expect a change to be seen by ")
+    assert shell("feed", "token", "revoke", "mine", "--name", "phone").exit_code == 0
     assert client.get(path).status_code in (200, 404)  # within a second
     assert browser(shell.parts()).get(path).status_code == 404
-    assert shell("feed", "token", "revoke", "mine", "phone").exit_code == 2
+    assert shell("feed", "token", "revoke", "mine", "--name", "phone").exit_code == 2
     assert shell("feed", "token", "revoke-all", "mine").stdout == "1 revoked\n"
+
+
+def test_a_narrower_token_for_somebody_else(shell: Shell) -> None:
+    shell("feed", "add", "mine", "--calendar", COURSE, "--calendar", CAMPUS)
+    made = shell(
+        *("feed", "token", "add", "mine", "--name", "guest", "--under", "first"),
+        *("--calendar", CAMPUS, "--privacy", "busy-only"),
+    )
+    assert made.exit_code == 0, made.stderr
+    (_, guest) = shell("feed", "token", "list", "mine").stdout.splitlines()
+    assert guest == f"guest\tno end\tnobody has looked yet\tmade from first\tshows {CAMPUS} busy-only"
+    assert shell("feed", "token", "revoke", "mine", "--name", "first").exit_code == 0
+    assert shell("feed", "token", "list", "mine").stdout == ""
+
+
+def test_every_token_of_every_feed_is_killed_at_once(shell: Shell) -> None:
+    for slug in ("one", "two"):
+        shell("feed", "add", slug, "--calendar", COURSE)
+    assert shell("feed", "token", "revoke-all").exit_code == 2
+    assert shell("feed", "token", "revoke-all", "one", "--everywhere").exit_code == 2
+    assert shell("feed", "token", "revoke-all", "--everywhere").stdout == "2 revoked\n"
 
 
 def test_a_feed_that_grows_too_large_is_told_of(shell: Shell) -> None:
