@@ -152,7 +152,9 @@ class Notices:
             return None
         if run.state is not Ending.HELD or not plan_hash(run).startswith(plan):
             return None
-        return asking(run, self.zone, f"{self.base_url}/approve/{sealed(ticket_for(run), self.key())}")
+        # a signature may end in a hyphen, and programs that make links of addresses leave that out
+        link = f"{self.base_url}/approve/{sealed(ticket_for(run), self.key())}/plan"
+        return asking(run, self.zone, link)
 
     def _is_done(self, id: int) -> bool:
         with self.engine.connect() as connection:

@@ -16,7 +16,7 @@ from app.web.problems import answer
 GONE = 410
 """The status of every link that is not good (any more), so that nobody learns which of them once was."""
 
-bp = Blueprint("approvals", __name__, url_prefix="/approve/<sealed>")
+bp = Blueprint("approvals", __name__, url_prefix="/approve/<sealed>/plan")
 
 
 @bp.get("")
