@@ -20,7 +20,7 @@ READ = """
 import re, sys, time
 from datetime import date
 from pathlib import Path
-from app.ics import NotACalendar, read_occurrences
+from app.ics import Limits, NotACalendar, read_occurrences
 
 def peak():  # ru_maxrss would begin with that of the process before
     return int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
@@ -29,7 +29,7 @@ read_occurrences(b"BEGIN:VCALENDAR\\r\\nEND:VCALENDAR\\r\\n")
 idle = peak()
 data, begun = sys.stdin.buffer.read(), time.process_time()
 try:
-    reading = read_occurrences(data, date(2025, 1, 1), date(2026, 1, 1))
+    reading = read_occurrences(data, date(2025, 1, 1), date(2026, 1, 1), limits=Limits(bytes=32 << 20))
     assert len(reading.problems) <= 1001
 except NotACalendar:
     pass
@@ -98,7 +98,34 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "19,000 events that are none": lambda: calendar(*[event("DTSTART:never", uid=str(n)) for n in range(19_000)]),
     "heads that never repeat": lambda: calendar(*[event(f"SUMMARY;X={n}:s", uid=str(n)) for n in range(19_000)]),
     "100,000 components in one another": lambda: calendar("BEGIN:X\n" * 100_000),
-    "a million exceptions": lambda: calendar(event("RRULE:FREQ=DAILY", "EXDATE:" + "20250310T080000Z," * 500_000)),
+    "a million exceptions": lambda: calendar(event("RRULE:FREQ=DAILY", "EXDATE:" + "20250310T080000Z," * 1_000_000)),
+    "each second": lambda: calendar(event("RRULE:FREQ=SECONDLY")),
+    "each minute": lambda: calendar(event("RRULE:FREQ=MINUTELY")),
+    "a billion seconds since 2000": lambda: calendar(
+        event("DTSTART:20000101T000000Z", "RRULE:FREQ=SECONDLY;COUNT=1000000000")
+    ),
+    "100 rules that never match": lambda: calendar(
+        *[event("RRULE:FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30", uid=str(n)) for n in range(100)]
+    ),
+    "seconds whose days are all excepted": lambda: calendar(
+        event("DTSTART:20250101T000000Z", "RRULE:FREQ=SECONDLY;UNTIL=20250102T030000Z", "EXDATE;VALUE=DATE:20250101")
+    ),
+    "19,000 series of all seconds of a day": lambda: calendar(
+        *[event(f"RRULE:FREQ=DAILY;{ALL_DAY_LONG}", uid=str(n)) for n in range(19_000)]
+    ),
+    "a length beyond time": lambda: calendar(event("DURATION:P99999999W"), event(uid="kept")),
+    "100,000 plain events": lambda: calendar(*[event(uid=str(n)) for n in range(100_000)]),
+    "a line of 20 MB": lambda: calendar(event("DESCRIPTION:" + "x" * (20 << 20))),
+    "200,000 folds": lambda: calendar(event("DESCRIPTION:" + "x\n " * 200_000)),
+    "100,000 parameters": lambda: calendar(event("SUMMARY" + ";X=1" * 100_000 + ":s")),
+    "5 million backslashes": lambda: calendar(event("DESCRIPTION:" + "\\" * 5_000_000)),
+    "the name of a property with a million letters": lambda: calendar(event("X" * 1_000_000 + ":s")),
+    "100,000 alarms in one another": lambda: calendar("BEGIN:VEVENT\n" + "BEGIN:VALARM\n" * 100_000),
+    "200,000 quotes": lambda: calendar(event('SUMMARY;X="' + 'a"b:' * 50_000 + ":s")),
+    "a million carriage returns": lambda: calendar(event("SUMMARY:" + "\r" * 1_000_000)),
+    "only NULs": lambda: b"\0" * (20 << 20),
+    "half a file in UTF-16": lambda: calendar(event("DESCRIPTION:" + "x" * 5_000_000)).decode().encode("utf-16")[:-1],
+    "20,000 zones inside one another": lambda: calendar("BEGIN:VTIMEZONE\nTZID:Z\n" * 20_000, event()),
 }  # fmt: skip
 
 

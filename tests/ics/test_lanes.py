@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,6 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.ics import Limits, NotACalendar, Reading, read_occurrences
+from app.ics.expand import Bounds
+from app.ics.floating import NOBODY_SAID
+from app.ics.read import open_calendar
 from tests.ics.making import calendar, event
 
 SPECIMENS = sorted((Path(__file__).parent / "calendars").glob("*.ics"))
@@ -25,8 +30,20 @@ def answer(data: bytes, *bounds: date | None, lanes: bool) -> Reading | str:
         return str(refusal)
 
 
+def twice(data: bytes, *bounds: date | None) -> Reading | str:
+    """As a file that is too large to be held."""
+    first, last = bounds or (None, None)
+    try:
+        opened = open_calendar(data, (None, OSLO, NOBODY_SAID), Bounds.of(first, last, OSLO), FEW, held=0)
+    except NotACalendar as refusal:
+        return str(refusal)
+    return opened.reading(opened.occurrences())
+
+
 def same(data: bytes, *bounds: date | None) -> None:
-    assert answer(data, *bounds, lanes=True) == answer(data, *bounds, lanes=False)
+    expected = answer(data, *bounds, lanes=False)
+    assert answer(data, *bounds, lanes=True) == expected
+    assert twice(data, *bounds) == expected
 
 
 @pytest.mark.parametrize("path", SPECIMENS, ids=lambda path: path.stem)
@@ -88,6 +105,36 @@ LINES = st.sampled_from(
 def test_on_lines_of_all_kinds(lines: list[str]) -> None:
     text = "\r\n".join(["BEGIN:VCALENDAR", *lines, "END:VCALENDAR\r\n"])
     same(text.encode("utf-8", "surrogateescape"))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.booleans()), max_size=12))
+def test_on_events_of_one_uid_in_several_places(events: list[tuple[str, bool, bool]]) -> None:
+    parts = [
+        event(
+            f"DTSTART;TZID=Europe/Berlin:202503{number + 1:02}T090000",
+            *(["RECURRENCE-ID;TZID=Europe/Berlin:20250311T090000"] if override else ["RRULE:FREQ=DAILY;COUNT=3"]),
+            *(["BEGIN:VALARM", "UID:a", "END:VALARM"] if alarm else []),
+            uid=uid,
+        )
+        for number, (uid, override, alarm) in enumerate(events)
+    ]
+    same(calendar(*parts))
+
+
+def test_a_large_file_is_handed_out_in_portions_of_whole_uids() -> None:
+    parts = [event(DAILY, uid=f"{number}") for number in range(300)]
+    moved = [event("RECURRENCE-ID;TZID=Europe/Berlin:20250311T090000", uid=f"{number}") for number in range(300)]
+    data = calendar(*parts, *moved)
+    opened = open_calendar(BytesIO(data), (None, OSLO, NOBODY_SAID), Bounds.of(None, None, OSLO), Limits(), held=0)
+    portions = list(opened.portions())
+    uids = [{one.id.uid for one in portion} for portion in portions]
+    assert len(portions) > 5
+    assert sum(map(len, uids)) == 300
+    assert sorted(map(str, chain.from_iterable(portions))) == sorted(map(str, read_occurrences(data).occurrences))
+
+
+DAILY = "RRULE:FREQ=DAILY;COUNT=20"
 
 
 def test_what_stands_behind_the_events_holds_for_them() -> None:
