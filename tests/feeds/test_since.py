@@ -23,7 +23,7 @@ from app.feeds.schema import SINCE
 from app.feeds.serve import Feeds
 from app.feeds.since import head_of
 from app.store import tables
-from bridges.model import AllDay, CalendarRef, Event, Kind, Status
+from bridges.model import AllDay, CalendarRef, Event, Kind, RemoteRef, Status
 from tests.feeds.world import BERLIN, COURSE, HOUR, MONDAY, World, complaints, lesson, new_world
 
 DAY = timedelta(days=1)
@@ -105,7 +105,7 @@ def play(world: World, feeds: Feeds, move: tuple[Any, ...]) -> None:
                 event = Event(title, AllDay(start.date(), start.date() + DAY * 2))
             world.school.put(f"{course}{number}", event, course=course)
         case ("drop", course, number):
-            world.school.courses[course].pop(f"{course}{number}", None)
+            world.school.courses[course].pop(RemoteRef(f"{course}{number}"), None)
         case ("wait", days):
             world.clock.forward(days * DAY)
         case ("read", course):
