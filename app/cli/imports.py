@@ -11,10 +11,11 @@ import click
 
 from app.cli.common import NOTHING_READ, parts, told
 from app.cli.progress import bar
+from app.cli.routes import routes_from
 
 if TYPE_CHECKING:
     from app.imports.outcome import Outcome
-    from app.imports.report import Report
+    from app.imports.routed_outcome import RoutedOutcome
     from app.imports.run import Run
     from app.parts import Parts
 
@@ -24,8 +25,16 @@ PATIENCE = 12
 
 @click.command("import")
 @click.argument("file", type=click.File("rb"))
+@click.option("--into", "calendar", help="The calendar: lms/kind/id, as 'calbridge calendars' lists them.")
 @click.option(
-    "--into", "calendar", required=True, help="The calendar: lms/kind/id, as 'calbridge calendars' lists them."
+    "--route",
+    "routes",
+    multiple=True,
+    metavar="PATTERN=>CALENDAR",
+    help="Instead of --into, into many: 'category:COURSE *=>learn/course/courseId:{1}'.",
+)
+@click.option(
+    "--routes", "routes_file", type=click.File("rb"), help='Routes from a TOML file: routes = ["PATTERN=>CALENDAR"].'
 )
 @click.option("--from", "since", help="The first day to write (default: today).")
 @click.option("--to", "until", help="The day after the last one (default: imports.ahead_days ahead).")
@@ -56,7 +65,9 @@ PATIENCE = 12
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
 def import_file(
     file: BinaryIO,
-    calendar: str,
+    calendar: str | None,
+    routes: tuple[str, ...],
+    routes_file: BinaryIO | None,
     since: str | None,
     until: str | None,
     source: str,
@@ -73,22 +84,27 @@ def import_file(
 ) -> None:
     """Write each occurrence of the calendar FILE into an LMS calendar; what is there already is left alone.
 
+    With routes it goes into many, all in one batch; the first route that matches an event takes it.
+
     Exit status: 0 done, 2 nothing could be read or written, 3 held for a yes, 4 unfinished (run it again), 5 done but
     for some that were refused.
     """
     from app.config import zone_of
     from app.ics.floating import Floating
+    from app.imports.batch import NOWHERE
     from app.imports.rules import Rules, rename
     from app.imports.run import Match, Mode
+    from app.imports.subscription import Import
     from app.imports.window import window_of
 
+    outcome: Outcome | RoutedOutcome
     with told(), bar() as progress:
+        ways = routes_from(calendar, routes, routes_file, source)
         joined = parts()
-        window = window_of(since, until, joined.now(), joined.config.zone, joined.config.imports.ahead_days)
-        outcome = joined.imports.run(
+        job = Import(
             file.read(),
-            joined.named(calendar),
-            window,
+            joined.named(calendar) if calendar else NOWHERE,
+            window_of(since, until, joined.now(), joined.config.zone, joined.config.imports.ahead_days),
             source=source,
             mode=Mode(mode),
             rules=Rules(include, exclude, tuple(map(rename, renames))),
@@ -97,8 +113,11 @@ def import_file(
             zone=zone_of(zone) if zone else None,
             floating=Floating(floating),
             match=Match(match),
-            progress=progress,
         )
+        if ways is not None:
+            outcome = joined.routed.run(job, ways, progress=progress)
+        else:
+            outcome = joined.imports.do(job, progress)
     _tell(outcome, as_json)
 
 
@@ -232,13 +251,57 @@ def _seen(joined: Parts, run: Run) -> str:
     return "\n".join(line for line in lines[:3] if not line.startswith(("create", "update", "delete")))
 
 
-def _tell(outcome: Outcome, as_json: bool) -> None:
+@click.group()
+def batch() -> None:
+    """The runs of one routed import, taken as one; 'run' acts on each of them alone."""
+
+
+@batch.command("show")
+@click.argument("number", metavar="BATCH", type=int)
+def batch_show(number: int) -> None:
+    """One BATCH with its runs, what no route took and which calendars are not there, as JSON."""
+    with told():
+        click.echo(json.dumps(parts().routed.get(number).to_json(), ensure_ascii=False, indent=2))
+
+
+@batch.command("approve")
+@click.argument("number", metavar="BATCH", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object.")
+def batch_approve(number: int, as_json: bool) -> None:
+    """Say yes to all of a BATCH that waits: it is planned anew from its file. Exit status as for an import."""
+    with told(), bar() as progress:
+        outcome = parts().routed.approve(number, progress=progress)
+    _tell(outcome, as_json)
+
+
+@batch.command("cancel")
+@click.argument("number", metavar="BATCH", type=int)
+def batch_cancel(number: int) -> None:
+    """Say no to all of a BATCH that waits."""
+    with told():
+        click.echo(f"batch {number}: {parts().routed.cancel(number).state}")
+
+
+@batch.command("undo")
+@click.argument("number", metavar="BATCH", type=int)
+@click.option("--dry-run", is_flag=True, help="Show what would be taken back, and touch nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, one for each calendar.")
+def batch_undo(number: int, dry_run: bool, as_json: bool) -> None:
+    """Take back what all runs of a BATCH did. Exit status as for an import: that of the worst."""
+    with told(), bar() as progress:
+        outcomes = parts().routed.undo(number, dry_run=dry_run, progress=progress)
+    for each in outcomes:
+        click.echo(json.dumps(each.to_json(), ensure_ascii=False) if as_json else each.to_text())
+    sys.exit(max(_status(each.state, bool(each.report and each.report.refused)) for each in outcomes))
+
+
+def _tell(outcome: Outcome | RoutedOutcome, as_json: bool) -> None:
     """Print what an import came to, and end with the status that says it."""
     click.echo(json.dumps(outcome.to_json(), ensure_ascii=False) if as_json else outcome.to_text())
-    sys.exit(_status(outcome.state, outcome.report))
+    sys.exit(_status(outcome.state, outcome.refused))
 
 
-def _status(state: str, report: Report | None) -> int:
-    if report is not None and report.refused and state == "done":
+def _status(state: str, refused: bool) -> int:
+    if refused and state == "done":
         return 5
     return {"done": 0, "dry": 0, "held": 3, "left": 4, "paused": 4, "cancelled": 4}.get(state, NOTHING_READ)

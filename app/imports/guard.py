@@ -6,11 +6,11 @@ The danger is in what would be deleted, and in what would be written a second ti
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.imports.plan import Entry, Plan
+from app.imports.plan import Change, Entry, Plan
 from bridges.model import Event, OccurrenceId
 
 
@@ -62,6 +62,8 @@ class Guard:
             return []
         if not facts.events:
             return [f"The file holds no event at all, and {_events(gone)} would be deleted."]
+        if renamed := _renamed_over_all(plans):
+            return [renamed]
         known = any(plan.unchanged or plan.updates for plan in plans)
         known = known or any(change.id.uid in facts.uids for plan in plans for change in plan.deletes)
         return _said(
@@ -107,13 +109,27 @@ def _renamed(plan: Plan, earlier: list[Entry], facts: ReadingFacts) -> str:
         return ""
     standing = Counter(_look(entry.event) for entry in earlier if entry.id not in facts.wanted)
     twins = (Counter(map(_look, new)) & standing).total()
-    if twins * 2 <= len(new):
-        return ""
+    return _new_uids(plan.source, len(facts.wanted), len(new), twins) if twins * 2 > len(new) else ""
+
+
+def _renamed_over_all(plans: Sequence[Plan]) -> str:
+    """What is created stands already where it is created, and would be deleted there."""
+    new = sum(len(plan.creates) for plan in plans)
+    of = new + sum(len(plan.updates) + plan.unchanged for plan in plans)
+    twins = sum((_looks(plan.creates) & _looks(plan.deletes)).total() for plan in plans)
+    return _new_uids(plans[0].source, of, new, twins) if new * 2 > of and twins * 2 > new else ""
+
+
+def _new_uids(source: str, of: int, new: int, twins: int) -> str:
     return (
-        f"Of the file's {_events(len(facts.wanted))}, {len(new)} have a UID that was not there before, and {twins} of "
-        f"these stand here already, with the same title, time and place. It seems that '{plan.source}' gets new UIDs "
-        "at each export: import it with match=content ('--match content'), and events are known by what they are."
+        f"Of the file's {_events(of)}, {new} came under a UID that was not there before, and {twins} of these stand "
+        f"here already, with the same title, time and place. It seems that '{source}' gets new UIDs at each export: "
+        "import it with match=content ('--match content'), and events are known by what they are."
     )
+
+
+def _looks(changes: Iterable[Change]) -> Counter[tuple[object, ...]]:
+    return Counter(_look(change.event) for change in changes)
 
 
 def _look(event: Event) -> tuple[object, ...]:

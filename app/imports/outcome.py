@@ -8,7 +8,7 @@ from typing import Any
 
 from app.ics import Problem
 from app.imports.plan import Plan
-from app.imports.report import Note, Report, note_to_json, plan_to_json, report_to_json
+from app.imports.report import Lines, Note, Report, note_to_json, plan_to_json, report_to_json
 from app.imports.runs import Ending, Kind
 
 
@@ -21,6 +21,7 @@ class Outcome:
     LMS cannot hold (also in report.refused). `events` counts those in the file, `problems` is what its reader met.
     `forecast` is as the API answers it, None where there is nothing to write. `about` is the run that an undo takes
     back, or a retry tries again; `same_as` is the run of the very same file, after which nothing had to be done.
+    `lines` says on which line of the file an event begins, by UID.
     """
 
     state: Ending
@@ -36,6 +37,7 @@ class Outcome:
     forecast: Mapping[str, Any] | None = None
     about: int | None = None
     same_as: int | None = None
+    lines: Lines = field(default_factory=dict)
 
     @property
     def settles_all(self) -> bool:
@@ -44,6 +46,11 @@ class Outcome:
         quiet = not (self.problems or self.ignored or self.plan.absent or self.plan.spared)
         return self.state is Ending.DONE and report is not None and not (report.refused or report.spared) and quiet
 
+    @property
+    def refused(self) -> bool:
+        """Whether the LMS, or its rules, would not have some of it."""
+        return self.report is not None and bool(self.report.refused)
+
     def to_json(self) -> dict[str, Any]:
         """One object with everything in it; `held` holds the objections."""
         return {
@@ -51,10 +58,10 @@ class Outcome:
             "kind": self.kind.value,
             "state": self.state.value,
             "events": self.events,
-            "plan": plan_to_json(self.plan),
-            "report": report_to_json(self.report) if self.report else None,
+            "plan": plan_to_json(self.plan, self.lines),
+            "report": report_to_json(self.report, self.lines) if self.report else None,
             "held": list(self.objections),
-            "unfit": [note_to_json(each) for each in self.unfit],
+            "unfit": [note_to_json(each, self.lines) for each in self.unfit],
             "problems": [
                 {"line": each.line, "text": each.text, "uid": each.uid, "lost": each.lost} for each in self.problems
             ],
@@ -86,7 +93,8 @@ class Outcome:
         if self.plan.absent:
             yield f"missing, but not often enough yet to be deleted: {len(self.plan.absent)}"
         for each in self.report.refused if self.report else self.unfit:
-            yield f"refused: {each.title} ({each.id}): {each.reason}"
+            where = f", line {self.lines[each.id.uid]}" if each.id.uid in self.lines else ""
+            yield f"refused: {each.title} ({each.id}{where}): {each.reason}"
         for each in self.report.done if self.report else ():
             if each.reason:
                 yield f"{each.deed}: {each.title} ({each.id}): {each.reason}"

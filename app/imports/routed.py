@@ -161,7 +161,7 @@ class Routed:
         kept = survey.owed
         for ref in sorted({*survey.targets, *standing, *held}):
             part = Part(batch, routes, tuple(survey.targets.get(ref, ())))
-            planned = (held[ref].plan or {"changes": []}) if ref in held else ({"changes": []} if held else None)
+            planned = held[ref].plan if ref in held else None
             yield self._imports.part(
                 replace(job, data=b"", calendar=ref, part=part),
                 part.reading(survey.reading, survey.found),

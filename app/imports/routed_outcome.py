@@ -81,16 +81,12 @@ class RoutedOutcome:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        sums = self.summary()
-        yield (
-            f"{self.calendars} calendars: {sums['create']} to create, {sums['update']} to update, "
-            f"{sums['delete']} to delete, {self.unchanged} unchanged"
-        )
+        yield self._sum()
         for objection in self.objections:
             yield f"held as a whole: {objection}"
         for outcome in self.outcomes:
             yield str(outcome.plan) if outcome.report is None else f"{outcome.plan.calendar}: {outcome.report}"
-            yield from (f"  held: {each}" for each in outcome.objections if each not in self.objections)
+            yield from (f"  held: {each}" for each in outcome.objections if not self.objections)
             for note in outcome.report.refused if outcome.report else outcome.unfit:
                 yield f"  refused: {note.title} ({note.id}): {note.reason}"
         yield from self.unmatched.lines()
@@ -98,7 +94,15 @@ class RoutedOutcome:
             yield f"not written: {each.events} events for {each.target}: {each.reason}"
         for problem in self.problems:
             yield f"line {problem.line}: {problem.text}"
-        if self.batch is not None:
+        if self.batch is not None and any(each.report and each.report.done for each in self.outcomes):
             yield f"batch {self.batch}; to take all of it back: calbridge batch undo {self.batch}"
         if self.batch is not None and any(each.state is Ending.HELD for each in self.outcomes):
             yield f"to carry out what is held all the same: calbridge batch approve {self.batch}"
+
+    def _sum(self) -> str:
+        sums = self.summary()
+        plan = f"{sums['create']} to create, {sums['update']} to update, {sums['delete']} to delete"
+        if made := [each.report for each in self.outcomes if each.report]:
+            created, updated = sum(each.created for each in made), sum(each.updated for each in made)
+            plan = f"{created} created, {updated} updated, {sum(each.deleted for each in made)} deleted"
+        return f"{self.calendars} calendars: {plan}, {self.unchanged} unchanged"

@@ -102,9 +102,10 @@ class Imports:
         """
         home = Window(window.start.astimezone(self._zone), window.end.astimezone(self._zone))
         job = Import(data, calendar, home, source, mode, grace, rules, dry_run, approved, zone, floating, match)
-        return self._done(job, progress)
+        return self.do(job, progress)
 
-    def _done(self, job: Import, progress: Progress | None) -> Outcome:
+    def do(self, job: Import, progress: Progress | None = None) -> Outcome:
+        """The same for an import as a value, whose window is in the home zone."""
         sink = self._sink(job.calendar)
         basis = basis_of(job, sink, self._limits or Limits(), self._partner)
         if same := self._unchanged(job, basis):

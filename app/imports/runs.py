@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, insert, select, update
 
 from app.imports.subscription import Import
 from app.store import tables
@@ -63,7 +63,8 @@ class NotWaiting(NoRun):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run. `events` counts those of the file; `plan` and `report` are as the API answers them."""
+    """One run. `events` counts those of the file, `changed` those that it changed (told where one run is asked for);
+    `plan` and `report` are as the API answers them."""
 
     id: int
     kind: Kind
@@ -82,6 +83,7 @@ class Run:
     background: bool = False
     about: int | None = None
     batch: int | None = None
+    changed: int = 0
 
     @property
     def over(self) -> bool:
@@ -111,6 +113,7 @@ class Run:
             "background": self.background,
             "about": self.about,
             "batch": self.batch,
+            "changed": self.changed,
         }
 
     def summary(self) -> dict[str, Any]:
@@ -155,7 +158,8 @@ class Run:
         elif self.state is Ending.PAUSED:
             yield f"waits{until}: calbridge run resume {self.id}, or cancel"
         elif self.state in {Ending.CANCELLED, Ending.LEFT, Ending.FAILED} and self.report:
-            yield f"what was written stays; to take it back: calbridge undo {self.id}"
+            events = "1 event" if self.changed == 1 else f"{self.changed:,} events"
+            yield f"what was written of {events} stays; to take it back: calbridge undo {self.id}"
         if (self.report or {}).get("stopped"):
             yield f"stopped: {(self.report or {})['stopped']}"
 
@@ -198,9 +202,11 @@ class Runs:
         """The run of this number. NoRun where there is none."""
         with self._engine.connect() as connection:
             row = connection.execute(_query().where(tables.import_run.c.id == run)).first()
+            journal = select(func.count()).where(tables.import_change.c.run_id == run)
+            changed = connection.execute(journal).scalar() or 0
         if row is None:
             raise NoRun(f"there is no run {run}")
-        return _to_run(row)
+        return replace(_to_run(row), changed=changed)
 
     def standing(self, run: int) -> tuple[Ending, dict[str, Any] | None]:
         """How a run stands and how far it has come. NoRun where there is none."""

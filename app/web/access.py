@@ -100,6 +100,12 @@ def require_yours(calendar: CalendarRef) -> CalendarRef:
     return calendar
 
 
+def require_all(what: str) -> None:
+    """NotYours for a caller who may write into some calendars only. `what` is what such a one may not do."""
+    if caller().calendars is not None:
+        raise NotYours(f"'{caller().name}' may not {what}: that takes leave for all of them.")
+
+
 def sign_in_is_possible() -> bool:
     """Whether anybody could sign in here."""
     joined = parts()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, json, request
 
 from app.feeds.feed import Did, Feed
+from app.imports.routed_outcome import RoutedOutcome
 from app.imports.run import NoRun, NotWaiting, Outcome, Run
 from app.web import access, uploads
 from app.web.links import links_of
@@ -28,13 +29,47 @@ def _no_run(error: NoRun) -> Response:
 def import_calendar() -> Response:
     """Write a calendar file into an LMS calendar; `?dry_run=true` answers the plan and writes nothing.
 
-    `?background=true` answers at once, with the number that a worker does it under.
+    `?background=true` answers at once, with the number that a worker does it under. With `route` instead of
+    `calendar`, as often as is liked, it goes into many.
     """
     parts = access.parts()
+    if "route" in request.values:
+        access.require_all("route a file into many calendars")
+        return _outcome(parts.routed.run(*uploads.routed(request, parts)))
     upload = uploads.from_request(request, parts)
     if uploads.flag(request.values, "background"):
         return _accepted(uploads.queue(upload, parts))
-    return _outcome(uploads.run(upload, parts))
+    return _outcome(parts.imports.do(upload))
+
+
+@bp.get("/imports/batches/<int(max=2147483647):batch>")
+def batch(batch: int) -> Response:
+    """One routed import: its runs, and what has no place in any calendar."""
+    access.require_all("see routed imports")
+    return _json(access.parts().routed.get(batch).to_json())
+
+
+@bp.post("/imports/batches/<int(max=2147483647):batch>/approve")
+def approve_batch(batch: int) -> Response:
+    """Say yes to all of it that waits: it is planned anew from its file and carried out."""
+    access.require_all("approve routed imports")
+    return _outcome(access.parts().routed.approve(batch))
+
+
+@bp.post("/imports/batches/<int(max=2147483647):batch>/cancel")
+def cancel_batch(batch: int) -> Response:
+    """Say no to all of it that waits."""
+    access.require_all("cancel routed imports")
+    return _json(access.parts().routed.cancel(batch).to_json())
+
+
+@bp.post("/imports/batches/<int(max=2147483647):batch>/undo")
+def undo_batch(batch: int) -> Response:
+    """Take back what all of its runs did; `?dry_run=true` answers the plans and touches nothing."""
+    access.require_all("take routed imports back")
+    outcomes = access.parts().routed.undo(batch, dry_run=uploads.flag(request.values, "dry_run"))
+    status = max(STATUS.get(each.state, 200) for each in outcomes)
+    return _json({"batch": batch, "outcomes": [each.to_json() for each in outcomes]}, status)
 
 
 @bp.get("/imports")
@@ -152,7 +187,7 @@ def _accepted(run: Run) -> Response:
     return response
 
 
-def _outcome(outcome: Outcome) -> Response:
+def _outcome(outcome: Outcome | RoutedOutcome) -> Response:
     return _json(outcome.to_json(), STATUS.get(outcome.state, 200))
 
 

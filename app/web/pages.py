@@ -28,7 +28,7 @@ def start() -> str:
 def import_file() -> str:
     parts = access.parts()
     upload = uploads.from_request(request, parts)
-    outcome = uploads.run(upload, parts)
+    outcome = parts.imports.do(upload)
     return render_template("outcome.html", outcome=outcome, zone=parts.config.zone)
 
 

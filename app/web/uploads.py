@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
-from zoneinfo import ZoneInfo
 
 from flask import Request
 
 from app.config import zone_of
-from app.ics.floating import NOBODY_SAID, Floating
-from app.imports.rules import NO_RULES, Rules, rename
-from app.imports.run import Match, Mode, Outcome, Run
+from app.ics.floating import Floating
+from app.imports.batch import NOWHERE
+from app.imports.routes import Routes, routes_of
+from app.imports.rules import Rules, rename
+from app.imports.run import Match, Mode, Run
 from app.imports.subscription import Import
 from app.imports.window import window_of
 from app.parts import Parts
 from app.web import access
-from bridges.model import CalendarRef, Window
+from bridges.model import CalendarRef
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -37,7 +37,7 @@ FIELDS = {
     "token",
     "background",
 }
-FIELDS |= {"include", "exclude", "rename", "floating", "csrf_token"}
+FIELDS |= {"include", "exclude", "rename", "floating", "csrf_token", "route"}
 CALENDAR_TYPES = {"text/calendar", "application/octet-stream", "application/ics"}
 
 
@@ -45,45 +45,40 @@ class BadUpload(ValueError):
     """What was sent is no upload; the text says what is wrong and what to send instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """One calendar file with its target. `source` tells several imports into one calendar apart."""
-
-    data: bytes
-    calendar: CalendarRef
-    window: Window
-    source: str = "upload"
-    mode: Mode = Mode.REPLACE
-    rules: Rules = NO_RULES
-    dry_run: bool = False
-    approved: bool = False
-    zone: ZoneInfo | None = None
-    floating: Floating = NOBODY_SAID
-    match: Match = Match.UID
-
-
-def from_request(request: Request, parts: Parts) -> Upload:
+def from_request(request: Request, parts: Parts) -> Import:
     """The upload that this request carries: multipart with a `file`, or a text/calendar body with query parameters.
 
     BadUpload where a field is missing or wrong. Fields: calendar, from, to, name (or source), mode, match, zone,
     floating, dry_run, approve, token; and include, exclude and rename, each as often as is liked.
     """
+    _require_known(request.values)
+    return _job(request, parts, *target(request.values, parts))
+
+
+def routed(request: Request, parts: Parts) -> tuple[Import, Routes]:
+    """The upload where it has routes instead of a calendar: `route`, as often as is liked, and a name of its own."""
     fields = request.values
+    _require_known(fields)
+    if fields.get("calendar"):
+        raise BadUpload("say where it goes: either 'calendar' or 'route', not both")
+    source = _source(fields.get("name", "") or fields.get("source", ""))
+    if source == "upload":
+        raise BadUpload("a routed import needs a name of its own: name=timetable")
     try:
-        _require_known(fields)
-        calendar, source = target(fields, parts)
-        return Upload(
-            data=body(request),
-            calendar=calendar,
-            window=window_of(
-                fields.get("from"),
-                fields.get("to"),
-                parts.now(),
-                parts.config.zone,
-                parts.config.imports.ahead_days,
-            ),
-            source=source,
-            mode=_one_of(Mode, "mode", fields) or Mode.REPLACE,
+        return _job(request, parts, NOWHERE, source), routes_of(fields.getlist("route"))
+    except ValueError as error:
+        raise BadUpload(str(error)) from error
+
+
+def _job(request: Request, parts: Parts, calendar: CalendarRef, source: str) -> Import:
+    fields, config = request.values, parts.config
+    try:
+        return Import(
+            body(request),
+            calendar,
+            window_of(fields.get("from"), fields.get("to"), parts.now(), config.zone, config.imports.ahead_days),
+            source,
+            _one_of(Mode, "mode", fields) or Mode.REPLACE,
             rules=Rules(
                 tuple(fields.getlist("include")),
                 tuple(fields.getlist("exclude")),
@@ -124,39 +119,10 @@ def flag(fields: Mapping[str, str], name: str) -> bool:
     return text in TRUE
 
 
-def run(upload: Upload, parts: Parts) -> Outcome:
-    """The import, from bytes to report."""
-    return parts.imports.run(
-        upload.data,
-        upload.calendar,
-        upload.window,
-        source=upload.source,
-        mode=upload.mode,
-        rules=upload.rules,
-        dry_run=upload.dry_run,
-        approved=upload.approved,
-        zone=upload.zone,
-        floating=upload.floating,
-        match=upload.match,
-    )
-
-
-def queue(upload: Upload, parts: Parts) -> Run:
-    """The same by a worker: it is kept, and told by its number."""
-    if upload.dry_run:
+def queue(job: Import, parts: Parts) -> Run:
+    """Have a worker do it: it is kept, and told by its number."""
+    if job.dry_run:
         raise BadUpload("a dry run is answered at once: leave 'background' or 'dry_run' away")
-    job = Import(
-        upload.data,
-        upload.calendar,
-        upload.window,
-        upload.source,
-        upload.mode,
-        rules=upload.rules,
-        approved=upload.approved,
-        zone=upload.zone,
-        floating=upload.floating,
-        match=upload.match,
-    )
     return parts.imports.queue(job)
 
 

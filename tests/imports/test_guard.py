@@ -85,7 +85,7 @@ def renamed(uids: list[str]) -> list[str]:
 
 def test_a_file_whose_uids_are_new_and_whose_events_are_not_is_held_with_a_way_out() -> None:
     (text,) = objections(names(0, 40), [*renamed(names(0, 38)), *names(100, 102)], previous=40)
-    assert text.startswith("Of the file's 40 events, 40 have a UID that was not there before, and 38 of these stand")
+    assert text.startswith("Of the file's 40 events, 40 came under a UID that was not there before, and 38 of these stand")
     assert "--match content" in text
 
 
