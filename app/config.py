@@ -155,6 +155,10 @@ class Imports(_Section):
     """The share of an LMS account's quota of calls that imports leave to feeds."""
     hold_quota: bool = True
     """Whether a plan waits for a yes that the quota of calls would not last for."""
+    drift: Literal["keep", "ask", "overwrite"] = "keep"
+    """What becomes of what people change or delete of it in the LMS: it stays, waits for a yes, or is lost."""
+    drift_hours: int = Field(default=24, ge=0, le=8760)
+    """How often each calendar is compared with what imports wrote there, in hours; 0: never unasked."""
 
 
 class Fetch(_Section):

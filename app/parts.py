@@ -23,7 +23,10 @@ from app.feeds.behind import Behind
 from app.feeds.rhythm import Rhythm
 from app.feeds.serve import Feeds
 from app.ics import Limits
+from app.imports.drift import Policy as DriftPolicy
+from app.imports.drifts import Drifts
 from app.imports.guard import Guard
+from app.imports.policies import Policies
 from app.imports.pull.addresses import Fences
 from app.imports.pull.fetch import FetchSettings, check_urllib3
 from app.imports.pull.subscriptions import Subscriptions
@@ -74,6 +77,7 @@ class Parts:
     vault: StoreVault = field(init=False)
     feeds: Feeds = field(init=False)
     imports: Imports = field(init=False)
+    drifts: Drifts = field(init=False)
     routed: Routed = field(init=False)
     subscriptions: Subscriptions = field(init=False)
     refreshes: Refreshes = field(init=False)
@@ -104,6 +108,7 @@ class Parts:
             later=self.behind,
         )
         guard = Guard(share=config.imports.hold_share, count=config.imports.hold_count)
+        policies = Policies(self.engine, DriftPolicy(config.imports.drift))
         self.imports = Imports(
             self.engine,
             self.sink,
@@ -118,13 +123,24 @@ class Parts:
                 sub_daily=config.imports.sub_daily,
                 seconds=config.imports.expand_seconds,
             ),
-            changed=self.feeds.expire,
+            changed=self._changed,
             policy=Policy(
                 hold_for=timedelta(hours=config.imports.hold_hours),
                 keep_for=timedelta(days=config.imports.keep_days),
                 reserve=config.imports.reserve,
                 hold_quota=config.imports.hold_quota,
             ),
+            policies=policies,
+        )
+        self.drifts = Drifts(
+            self.engine,
+            self.sink,
+            self.imports,
+            policies,
+            now=self.now,
+            zone=config.zone,
+            guard=guard,
+            every=timedelta(hours=config.imports.drift_hours),
         )
         self.routed = Routed(self.engine, self.imports, self.named, guard=guard, now=self.now)
         self.subscriptions = Subscriptions(
@@ -134,8 +150,9 @@ class Parts:
             now=self.now,
             zone=config.zone,
             vault=self.vault,
+            routed=self.routed,
         )
-        self.refreshes = Refreshes(self.feeds, self.subscriptions)
+        self.refreshes = Refreshes(self.feeds, self.subscriptions, self.drifts)
         self.notices = Notices(
             self.engine,
             self.imports,
@@ -147,6 +164,11 @@ class Parts:
             now=self.now,
         )
         self.retention = Retention(self.engine, config.keep, self.now)
+
+    def _changed(self, calendar: CalendarRef) -> None:
+        """An import wrote into the calendar: feeds show it anew, and somebody looks after it from now on."""
+        self.feeds.expire(calendar)
+        self.drifts.wrote(calendar)
 
     def bridge(self, lms: str) -> Any:
         """The bridge of the connection called `lms`, opened once. Denied where the configuration has none."""

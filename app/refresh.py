@@ -1,4 +1,4 @@
-"""What is due, and the doing of it: feeds that should be read anew, subscriptions that should be pulled. No more."""
+"""What is due, and the doing of it: feeds to read anew, subscriptions to pull, calendars to check. No more."""
 
 from __future__ import annotations
 
@@ -8,35 +8,38 @@ from datetime import datetime
 
 from app.feeds.feed import Outcome
 from app.feeds.serve import Feeds
+from app.imports.drifts import Check, Drifts
 from app.imports.pull.subscriptions import NoSubscription, Subscriptions, Visit
 from bridges.model import CalendarRef
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Calendars that feeds show, and the numbers of subscriptions."""
+    """Calendars that feeds show, the numbers of subscriptions, and calendars that imports wrote into."""
 
     calendars: Sequence[CalendarRef]
     subscriptions: Sequence[int]
+    checks: Sequence[CalendarRef] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.calendars or self.subscriptions)
+        return bool(self.calendars or self.subscriptions or self.checks)
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshes:
-    """Feeds and subscriptions, joined for whoever keeps the time. Any number of processes may run what is due: each
-    calendar and each subscription is worked on by one of them."""
+    """Feeds, subscriptions and checks, joined for whoever keeps the time. Any number of processes may run what is due:
+    each calendar and each subscription is worked on by one of them."""
 
     feeds: Feeds
     subscriptions: Subscriptions
+    drifts: Drifts
 
     def due(self, now: datetime) -> Due:
         """What should be done now; `now` is aware."""
-        return Due(self.feeds.due(), self.subscriptions.due(now))
+        return Due(self.feeds.due(), self.subscriptions.due(now), self.drifts.due(now))
 
-    def run(self, now: datetime) -> Iterator[tuple[CalendarRef | int, Outcome | Visit]]:
-        """Do what is due, subscriptions first, and tell what came of each as soon as it is done.
+    def run(self, now: datetime) -> Iterator[tuple[CalendarRef | int | str, Outcome | Visit | Check]]:
+        """Do what is due, subscriptions first and checks last, and tell what came of each as soon as it is done.
 
         No failure of one keeps another from its turn: all are told in the outcomes.
         """
@@ -48,3 +51,6 @@ class Refreshes:
                 continue
         for calendar in due.calendars:
             yield calendar, self.feeds.refresh(calendar, unless_fresh=True)
+        for calendar in due.checks:
+            if (check := self.drifts.run(calendar)) is not None:
+                yield f"drift in {calendar}", check

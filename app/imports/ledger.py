@@ -152,7 +152,7 @@ class Ledger:
             row = self._entry_row(id)
             if row is None or not State(row.state).drifted:
                 return
-            ours = _desired_from_json(row.drift["ours"]) if row.drift["ours"] else None
+            ours = desired_from_json(row.drift["ours"]) if row.drift["ours"] else None
             content = self._content(ours.event, ours.days) if ours else {}
             self._change(id, **content, drift={**row.drift, "accepted": True})
 
@@ -288,7 +288,7 @@ def _to_entry(row: Row[Any]) -> Entry:
         ref=RemoteRef(row.ref) if row.ref is not None else None,
         event=event_from_json(row.event),
         days=_days(row.days),
-        before=_desired_from_json(row.before) if row.before else None,
+        before=desired_from_json(row.before) if row.before else None,
         error=row.error,
         missing=row.missing,
         run=row.run,
@@ -330,5 +330,5 @@ def _desired_to_json(desired: Desired) -> dict[str, Any]:
     return {"event": event_to_json(desired.event), "days": when_to_json(desired.days) if desired.days else None}
 
 
-def _desired_from_json(data: dict[str, Any]) -> Desired:
+def desired_from_json(data: dict[str, Any]) -> Desired:
     return Desired(event_from_json(data["event"]), _days(data["days"]))

@@ -64,6 +64,8 @@ class Looking:
 
     def before_writing(self, plan: Plan, policies: Policies, now: datetime) -> bool:
         """Look at what the plan would overwrite or delete; whether anything there is not as the ledger had it."""
+        if all(isinstance(change, Create) for change in plan.changes):
+            return False
         entries = self.ledger.entries()
         touched = (entries.get(change.id) for change in plan.changes if not isinstance(change, Create))
         standing = [entry for entry in touched if entry is not None and entry.state is State.PRESENT]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -110,7 +110,12 @@ def deed_of(change: Change) -> Deed:
     return Deed.UPDATE if isinstance(change, Update) else Deed.DELETE
 
 
-def plan_to_json(plan: Plan) -> dict[str, Any]:
+Lines = Mapping[str, int]
+"""The line of the file on which each UID's event begins."""
+NO_LINES: Lines = {}
+
+
+def plan_to_json(plan: Plan, lines: Lines = NO_LINES) -> dict[str, Any]:
     """The plan whole: counts first, then every change with its event, updates with what they replace."""
     return {
         "calendar": str(plan.calendar),
@@ -121,33 +126,34 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "delete": len(plan.deletes),
         "unchanged": plan.unchanged,
         "absent": len(plan.absent),
-        "spared": [note_to_json(spared_note(each)) for each in plan.spared],
-        "changes": [_change_to_json(change) for change in plan.changes],
+        "spared": [note_to_json(spared_note(each), lines) for each in plan.spared],
+        "changes": [_change_to_json(change, lines) for change in plan.changes],
     }
 
 
-def report_to_json(report: Report) -> dict[str, Any]:
+def report_to_json(report: Report, lines: Lines = NO_LINES) -> dict[str, Any]:
     """Counts first, then every event that something was done to or that something stood against."""
     return {
         "created": report.created,
         "updated": report.updated,
         "deleted": report.deleted,
         "unchanged": report.unchanged,
-        "done": [note_to_json(each) for each in report.done],
-        "refused": [note_to_json(each) for each in report.refused],
-        "left": [note_to_json(each) for each in report.left],
-        "spared": [note_to_json(each) for each in report.spared],
+        "done": [note_to_json(each, lines) for each in report.done],
+        "refused": [note_to_json(each, lines) for each in report.refused],
+        "left": [note_to_json(each, lines) for each in report.left],
+        "spared": [note_to_json(each, lines) for each in report.spared],
         "stopped": report.stopped,
         "denied": report.denied,
         "retry_after": report.retry_after,
     }
 
 
-def _change_to_json(change: Change) -> dict[str, Any]:
-    data = {
+def _change_to_json(change: Change, lines: Lines) -> dict[str, Any]:
+    data: dict[str, Any] = {
         "deed": deed_of(change).value,
         "uid": change.id.uid,
         "slot": change.id.slot_text,
+        "line": lines.get(change.id.uid),
         "event": event_to_json(change.event),
     }
     if isinstance(change, Update):
@@ -156,12 +162,13 @@ def _change_to_json(change: Change) -> dict[str, Any]:
     return data | ({"days": when_to_json(days)} if days else {})
 
 
-def note_to_json(note: Note) -> dict[str, str]:
-    """One line of a report."""
+def note_to_json(note: Note, lines: Lines = NO_LINES) -> dict[str, Any]:
+    """One line of a report; `line` is that of the file, null where it is not known or the file lacks the event."""
     return {
         "deed": note.deed.value,
         "uid": note.id.uid,
         "slot": note.id.slot_text,
         "title": note.title,
+        "line": lines.get(note.id.uid),
         "reason": note.reason,
     }

@@ -27,6 +27,7 @@ from app.imports.progress import Phase
 from app.imports.report import Progress, Report, plan_to_json, report_to_json, silent
 from app.imports.runs import Ending, Kind, Run, Runs
 from app.imports.steering import Steering
+from app.imports.whereabouts import lines_of
 from app.imports.writer import Writer
 from app.store.lanes import lanes
 from app.store.leases import Lease, lease
@@ -212,6 +213,7 @@ class Works:
             ignored=reading.ignored,
             forecast=expected.to_json(self.now(), self.zone) if expected.writes else None,
             about=case.about,
+            lines=lines_of(case.job.data) if case.job and (decision.plan.changes or decision.refused) else {},
         )
 
     def _reported(
@@ -227,14 +229,15 @@ class Works:
         return replace(self._outcome(case, state, decision, expected), report=whole)
 
     def _end(self, case: Case, run: int, outcome: Outcome, waiting: Run | None, basis: str | None) -> None:
-        plan = plan_to_json(outcome.plan)
+        plan = plan_to_json(outcome.plan, outcome.lines)
         if waiting is not None and outcome.state in GOES_ON:
             plan = waiting.plan or plan  # another yes takes up what this one was given to
         self._keep(case, run, outcome)
         more: dict[str, Any] = {"forecast": outcome.forecast, "read_count": outcome.events}
         if basis and outcome.settles_all:
             more |= {"basis": basis, "revision": case.ledger.revision()}
-        self.runs.end(run, outcome.state, plan, report_to_json(outcome.report) if outcome.report else None, **more)
+        report = report_to_json(outcome.report, outcome.lines) if outcome.report else None
+        self.runs.end(run, outcome.state, plan, report, **more)
         if outcome.report and (outcome.report.done or outcome.report.left):
             self.changed(case.ledger.calendar)
 

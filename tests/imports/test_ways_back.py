@@ -8,7 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from app.imports.drift import Policy
 from app.imports.outcome import Outcome
+from app.imports.policies import Policies
 from app.imports.report import Deed
 from app.imports.rules import Rules, rename, rules_from_json
 from app.imports.run import Mode, NoRun
@@ -193,10 +195,21 @@ class TestUndo:
             assert desk.imports().undo(run).state is Ending.DONE
             assert Counter(lms.standing(HERE)) == before
 
-    def test_what_was_deleted_there_meanwhile_is_no_obstacle(self, desk: Desk, lms: MemoryLms) -> None:
+    def test_what_was_deleted_there_meanwhile_stays_deleted(self, desk: Desk, lms: MemoryLms) -> None:
         desk.run(calendar(SINGLE))
         run = run_of(desk.run(calendar(MOVED)))
         lms.events.clear()
+        outcome = desk.imports().undo(run)
+        assert outcome.report is not None
+        assert ([note.deed for note in outcome.report.spared], titles(lms)) == ([Deed.LEAVE], [])
+        again = desk.imports().undo(run_of(desk.run(calendar(SINGLE))))
+        assert (again.state, titles(lms)) == (Ending.DONE, [])
+
+    def test_what_was_deleted_there_meanwhile_is_no_obstacle_where_it_is_overwritten(self, desk: Desk, lms: MemoryLms) -> None:
+        desk.run(calendar(SINGLE))
+        run = run_of(desk.run(calendar(MOVED)))
+        lms.events.clear()
+        Policies(desk.engine).set(HERE, "upload", Policy.OVERWRITE)
         outcome = desk.imports().undo(run)
         assert outcome.report is not None
         assert [note.deed for note in outcome.report.done] == [Deed.RECREATE]
