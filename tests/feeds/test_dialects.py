@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,7 +24,7 @@ LINK = "https://lms.example.edu/a?b=1&c=2"
 AGENTS = [
     "",
     "Google-Calendar-Importer",
-    "Microsoft Office/16.0 (Microsoft Outlook 16.0)",
+    "Microsoft Office/16.0 (Microsoft Outlook)",
     "macOS/15.1 dataaccessd/1.0",
 ]
 
@@ -96,7 +97,7 @@ def test_outlook_is_told_the_text_as_safe_html_too(client: FlaskClient) -> None:
     assert str(event["DESCRIPTION"]) == f"Read <ch. 2>\nhttps://x.example/1, please\n\n{LINK}"
     html = event["X-ALT-DESC"]
     assert html.params["FMTTYPE"] == "text/html"
-    assert str(html) == (
+    assert re.sub(r"\\([,;])", r"\1", str(html)) == (
         '<html><body><p>Read &lt;ch. 2&gt;<br><a href="https://x.example/1">https://x.example/1</a>, please</p>'
         f'<p><a href="{LINK.replace("&", "&amp;")}">{LINK.replace("&", "&amp;")}</a></p></body></html>'
     )

@@ -18,16 +18,19 @@ from bridges.model import AllDay, Event, Timed
 STAMP = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 ZONES = [
-    *(
-        "Europe/Berlin",
-        "Europe/Dublin",
-        "Europe/London",
-        "Africa/Casablanca",
-        "Asia/Tokyo",
-        "Asia/Kolkata",
-        "Asia/Gaza",
-    ),
-    *("America/New_York", "America/Santiago", "Australia/Lord_Howe", "Pacific/Chatham", "Asia/Jerusalem", "Etc/GMT+5"),
+    "Europe/Berlin",
+    "Europe/Dublin",
+    "Europe/London",
+    "Africa/Casablanca",
+    "Asia/Tokyo",
+    "Asia/Kolkata",
+    "Asia/Gaza",
+    "America/New_York",
+    "America/Santiago",
+    "Australia/Lord_Howe",
+    "Pacific/Chatham",
+    "Asia/Jerusalem",
+    "Etc/GMT+5",
 ]
 
 
@@ -89,7 +92,6 @@ def test_offsets_are_there_and_agree(zone: str) -> None:
         ("America/New_York", (2026, 2027), ("11;BYDAY=1SU", "02:00", "-0500"), ("3;BYDAY=2SU", "02:00", "-0400")),
         ("Australia/Lord_Howe", (2026, 2027), ("4;BYDAY=1SU", "02:00", "+1030"), ("10;BYDAY=1SU", "02:00", "+1100")),
         ("Asia/Tokyo", (2026, 2027), (None, "00:00", "+0900"), None),
-        ("Africa/Casablanca", (2026, 2026), (None, "00:00", "+0100"), None),
         ("Asia/Kolkata", (2026, 2027), (None, "00:00", "+0530"), None),
         ("America/Sao_Paulo", (2026, 2027), (None, "00:00", "-0300"), None),
     ],
