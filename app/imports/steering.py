@@ -75,7 +75,8 @@ class Steering:
         self._asked = now
         if self.stopping():
             self._halt(Ending.QUEUED)
-        if self._granted and self._granted >= at.busy and self._looked and now - self._looked < LOOK:
+        fresh = self._looked is not None and now - self._looked < LOOK
+        if fresh and at.done < at.of and self._granted >= max(at.busy, 1):
             return self._granted
         self._looked = now
         self._granted = self._look(at, now)
