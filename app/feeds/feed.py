@@ -33,8 +33,10 @@ class Form(StrEnum):
     LEARNINGSPACE = "bookings"  # the JSON of CAE LearningSpace's public calendar
 
 
-AT_EVERY_ADDRESS = (Form.ICS, Form.JSON, Form.JCAL, Form.ATOM)
-"""Those that the ending of a feed's address asks for."""
+AT_EVERY_ADDRESS = (Form.ICS, Form.JSON)
+"""Those that people are shown the address of."""
+ENDINGS = (*AT_EVERY_ADDRESS, Form.JCAL, Form.ATOM)
+"""All that the ending of a feed's address may ask for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from app.feeds import ask
 from app.feeds.ask import Part
 from app.feeds.cursor import TooOld
 from app.feeds.dialects import FOR
-from app.feeds.feed import AT_EVERY_ADDRESS, Disabled, Form, Lapsed, NotReady, Snapshot, Unknown
+from app.feeds.feed import ENDINGS, Disabled, Form, Lapsed, NotReady, Snapshot, Unknown
 from app.feeds.schema import SCHEMAS
 from app.web.guesses import Guesses
 from app.web.lane import ALWAYS, FRESH_SECONDS, gzip_is_better, ready
@@ -35,7 +35,7 @@ bp = Blueprint("feeds", __name__)
 
 Asked = Callable[[Form], Snapshot]
 """Gets the feed of a request in a form. Unknown, Disabled, NotReady."""
-_ENDING = f"<any({', '.join(AT_EVERY_ADDRESS)}):ending>"
+_ENDING = f"<any({', '.join(ENDINGS)}):ending>"
 _TAKEN: Mapping[str, tuple[str, ...]] = {
     Form.ICS: ("for",),
     Form.JSON: ("from", "to", "order", "offset", "limit", "fields", "since"),
@@ -81,8 +81,8 @@ def _require_known(what: str) -> None:
     known = _TAKEN.get(what, ())
     for key in request.args:
         if key not in known:
-            takes = f"there are {', '.join(known)}" if known else "this address takes none"
-            raise ValueError(f"'{key[:30]}' is no question that can be asked here; {takes}")
+            takes = ", ".join(known) or "no questions"
+            raise ValueError(f"'{key[:30]}' cannot be asked here; this address takes {takes}")
     for key in known:
         if len(request.args.getlist(key)) > 1 and (what, key) != ("rooms", "room"):
             raise ValueError(f"{key}: it is asked twice")

@@ -162,14 +162,14 @@ def test_a_secret_feed_answers_at_its_own_address(client: FlaskClient, feeds: Fe
         ("sim.json?fields=title,size", "there is no 'size'"),
         ("sim.json?from=2026-03-12&to=2026-03-11", "'2026-03-12' is not before '2026-03-11'"),
         ("sim.json?from=2026-03-12&to=2026-03-12", "is not before"),
-        ("sim.json?x=1", "'x' is no question that can be asked here; there are from, to, order"),
+        ("sim.json?x=1", "'x' cannot be asked here; this address takes from, to, order"),
         ("sim.json?limit=1&limit=2", "limit: it is asked twice"),
         ("sim.json?since=x&limit=1", "since: it is asked alone"),
         ("sim.json?since=x", "since: 'x' is no cursor"),
-        ("sim.json?for=google", "'for' is no question"),
-        ("sim/rooms.json?x=1", "there are date, room"),
-        ("sim/next.json?date=2026-03-12", "there are title, match, count"),
-        ("sim/now.json?date=2026-03-12", "there are room"),
+        ("sim.json?for=google", "'for' cannot be asked"),
+        ("sim/rooms.json?x=1", "takes date, room"),
+        ("sim/next.json?date=2026-03-12", "takes title, match, count"),
+        ("sim/now.json?date=2026-03-12", "takes room"),
         ("sim/rooms.json?date=monday", "no date"),
         ("sim/next.json", "?title=OSCE"),
         ("sim/next.json?title=x&match=like", "word, equals, starts"),
@@ -187,7 +187,7 @@ def test_a_question_that_is_wrong_says_what_is_wrong(client: FlaskClient, path: 
 def test_a_calendar_takes_for_and_nothing_else(client: FlaskClient, ending: str) -> None:
     answer = client.get(f"/public/sim.{ending}")
     assert (answer.status_code, answer.mimetype) == (400, "text/plain")
-    assert "there are for" in answer.text or "takes none" in answer.text or "outlook, google, apple" in answer.text
+    assert "takes for" in answer.text or "takes no questions" in answer.text or "outlook, google, apple" in answer.text
 
 
 def test_every_schema_is_served_and_no_other(client: FlaskClient) -> None:
