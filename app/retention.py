@@ -22,7 +22,9 @@ PORTION = 500
 DEAD = timedelta(days=1)
 """What ran out so long ago is nobody's any more."""
 EVERY = timedelta(days=1)
+"""Between two looks of one worker."""
 ENDED = (Ending.DONE, Ending.LEFT, Ending.FAILED, Ending.CANCELLED, Ending.EXPIRED)
+"""How a run stands that nothing waits for; a file that is kept of it goes with it."""
 
 Old = Callable[[datetime, Keep], ColumnElement[bool]]
 
@@ -36,11 +38,11 @@ class Rule:
 
 
 def _runs(now: datetime, keep: Keep) -> ColumnElement[bool]:
-    runs, held = tables.import_run.c, tables.held_import.c
+    runs = tables.import_run.c
     done = (runs.state == Ending.DONE.value, runs.kind == Kind.IMPORT.value)
     latest = select(func.max(runs.id)).where(*done).group_by(runs.calendar, runs.source)
     over = runs.state.in_([ending.value for ending in ENDED]) & (runs.ended_at < now - timedelta(days=keep.runs_days))
-    return over & runs.id.not_in(latest) & runs.id.not_in(select(held.run_id))
+    return over & runs.id.not_in(latest)
 
 
 def _old_runs(now: datetime, keep: Keep) -> Select[tuple[int]]:

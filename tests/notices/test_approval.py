@@ -14,7 +14,7 @@ from app import tokens
 from app.config import parse
 from app.imports.run import Outcome
 from app.imports.runs import Ending
-from app.notices.ticket import opened, sealed
+from app.notices.ticket import opened, sealed, ticket_for
 from app.parts import Parts, open_parts
 from bridges.model import CalendarRef, Window
 from tests.campus import NOW, browser, calendar, open_campus
@@ -213,6 +213,14 @@ def test_a_link_is_over_when_the_plan_is(campus: Parts, relay: FakeRelay, client
     assert "it is expired" in answer.text
 
 
+def test_a_ticket_is_over_at_its_time_whatever_the_run_says(campus: Parts) -> None:
+    run = campus.imports.get(held(campus).run_id or 0)
+    ticket = ticket_for(run)
+    assert run.expires_at is not None
+    assert ticket.is_good(run, run.expires_at - timedelta(seconds=1))
+    assert not ticket.is_good(run, run.expires_at)
+
+
 def test_a_mail_that_cannot_be_sent_is_tried_again_and_the_plan_stays(
     campus: Parts, relay: FakeRelay, clock: Clock
 ) -> None:
@@ -252,14 +260,14 @@ def test_what_is_over_before_it_could_be_sent_is_not_sent(campus: Parts, relay: 
 
 def test_no_title_and_no_name_can_make_a_header_or_a_line(campus: Parts, relay: FakeRelay) -> None:
     evil = "x\\nBcc: spy@example.org\\n\\nhttps://evil.example"
-    source = "up\r\nBcc: spy@example.org"
+    source = "up\x1b[2J\r\nBcc: spy@example.org"
     campus.imports.run(events(12, title=evil), HERE, WINDOW, source=source)
     campus.imports.run(events(12, title=evil, first=11), HERE, WINDOW, source=source)
     work(campus)
     (received,) = relay.received
     assert received.message["Bcc"] is None
     assert received.recipients == (ADMIN, "two@example.edu")
-    assert not re.search(r"^(Bcc|https://evil)", text(relay), re.MULTILINE)
+    assert not re.search(r"^(Bcc|https://evil)|\x1b", f"{text(relay)}{received.message['Subject']}", re.MULTILINE)
 
 
 def test_without_a_host_nothing_is_sent(tmp_path: Path) -> None:
