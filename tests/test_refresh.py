@@ -14,6 +14,7 @@ from app.cli import main
 from app.config import ConfigError, parse
 from app.feeds.feed import Did
 from app.feeds.feed import Outcome as Reading
+from app.imports.drifts import Check
 from app.imports.pull.rhythm import Visit, What
 from app.imports.pull.wish import Wish
 from app.parts import Parts, fetch_settings, open_parts
@@ -46,7 +47,7 @@ class Campus:
     def subscribe(self, name: str = "timetable") -> int:
         return self.parts.subscriptions.add(Wish(name, self.url, COURSE, HOUR, 180)).id
 
-    def done(self) -> dict[CalendarRef | int, Reading | Visit]:
+    def done(self) -> dict[CalendarRef | int | str, Reading | Visit | Check]:
         return dict(self.parts.refreshes.run(self.now))
 
     def shell(self, *words: str, typed: str | None = None) -> Result:
@@ -218,3 +219,14 @@ def test_settings_are_changed_by_their_names(campus: Campus) -> None:
         refused = campus.shell("subscription", "set", "1", *pairs)
         assert refused.exit_code == 2
         assert said in refused.stderr
+
+
+def test_one_timetable_is_routed_without_a_calendar_of_its_own(campus: Campus) -> None:
+    add = ("subscription", "add", campus.url, "--name", "timetable")
+    refused = campus.shell(*add)
+    assert (refused.exit_code, "cannot do without routes" in refused.stderr) == (2, True)
+    assert campus.shell(*add, f"routes=title:Marine*=>{COURSE}", "from=2026-10-01").exit_code == 0
+    ran = campus.shell("subscription", "run", "1")
+    assert (ran.exit_code, ran.stdout) == (0, "done\t1 created, 0 updated, 0 deleted\n")
+    assert f"routes: title:Marine*=>{COURSE}" in campus.shell("subscription", "show", "1").stdout
+    assert str(COURSE) not in campus.shell("subscription", "list").stdout

@@ -25,7 +25,7 @@ def subscription() -> None:
 @subscription.command("add")
 @click.argument("url")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
-@click.option("--into", "calendar", required=True, help="The calendar: lms/kind/id.")
+@click.option("--into", "calendar", help="The calendar: lms/kind/id; not needed where routes= says what goes where.")
 @click.option("--name", required=True, help="What it is called; its imports keep their own events under this name.")
 @click.option("--every", type=int, help="Minutes between two looks (default: fetch.every_minutes).")
 @click.option("--ahead", type=int, help="How many days ahead to write (default: imports.ahead_days).")
@@ -36,7 +36,7 @@ def subscription() -> None:
 def subscription_add(
     url: str,
     settings: tuple[str, ...],
-    calendar: str,
+    calendar: str | None,
     name: str,
     every: int | None,
     ahead: int | None,
@@ -46,13 +46,15 @@ def subscription_add(
     headers: tuple[str, ...],
 ) -> None:
     """Pull the calendar at URL (https, webcal) from now on. KEY=VALUE as for 'subscription set'."""
+    from app.imports.batch import NOWHERE
     from app.imports.pull.wish import Wish, changed
     from app.imports.run import Mode
 
     with told():
         joined = parts()
-        into = joined.named(calendar)
-        joined.sink(into.lms).check_target(into)
+        into = joined.named(calendar) if calendar else NOWHERE
+        if calendar:
+            joined.sink(into.lms).check_target(into)
         config = joined.config
         pause = timedelta(minutes=every or config.fetch.every_minutes)
         wish = Wish(name, url, into, pause, ahead or config.imports.ahead_days, Mode(mode), agent)
@@ -81,6 +83,7 @@ def subscription_set(
     zone                       what the source means by zones that nobody knows
     floating                   what it means by times without a zone: home, a zone, or hold (never guess)
     include, exclude, rename   as of 'import', several apart by |
+    routes                     PATTERN=>CALENDAR, which event goes where, in place of one calendar; several apart by |
     max_bytes, max_events      the most that is taken
     """
     with told():
@@ -113,7 +116,14 @@ def subscription_list(as_json: bool) -> None:
     with told():
         for one in parts().subscriptions.list():
             facts = to_json(one)
-            words = (one.id, one.wish.source, facts["host"], one.wish.calendar, facts["standing"], one.state.problem)
+            words = (
+                one.id,
+                one.wish.source,
+                facts["host"],
+                facts["calendar"] or "routes",
+                facts["standing"],
+                one.state.problem,
+            )
             click.echo(json.dumps(facts, ensure_ascii=False) if as_json else "\t".join(map(str, words)).rstrip())
 
 

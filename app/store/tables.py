@@ -432,6 +432,7 @@ fetch_history = Table(
     Column("created", Integer, nullable=False),
     Column("updated", Integer, nullable=False),
     Column("deleted", Integer, nullable=False),
+    Column("batch_id", Integer, doc="of one that goes into many calendars; that row may be gone by now"),
     Index(None, "subscription_id", "id"),
     comment="what happened to each subscription, time by time; the oldest rows go",
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Blueprint, Response, json, request
 
+from app.imports.batch import NOWHERE
 from app.imports.pull.fetch import Credential
 from app.imports.pull.subscriptions import NoSubscription, Wish, to_json, visit_to_json
 from app.imports.pull.wish import changed
@@ -36,11 +37,12 @@ def every_one() -> Response:
 
 @bp.post("")
 def add() -> Response:
-    """A new one: `url`, `calendar`, `name`, and settings; `user` and `password`, and `headers` to sign in with."""
+    """A new one: `url`, `name`, `calendar` or `routes`, and settings; `user`, `password`, `headers` to sign in."""
     given, parts = _given(), access.parts()
     try:
-        into = parts.named(_needed(given, "calendar"))
-        parts.sink(into.lms).check_target(into)
+        into = parts.named(_needed(given, "calendar")) if "calendar" in given or not given.get("routes") else NOWHERE
+        if into != NOWHERE:
+            parts.sink(into.lms).check_target(into)
         config = parts.config
         every = timedelta(minutes=config.fetch.every_minutes)
         wish = Wish(_needed(given, "name"), _needed(given, "url"), into, every, config.imports.ahead_days)

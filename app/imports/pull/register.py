@@ -120,7 +120,7 @@ def keep(engine: Engine, id: int, state: State, visit: Visit) -> None:
         if not connection.execute(update(tables.subscription).where(chosen).values(_columns(state))).rowcount:
             return
         line = {name: getattr(visit, name) for name in ("at", "problem", "events", "created", "updated", "deleted")}
-        values = {"subscription_id": id, "what": visit.what.value, "run_id": visit.run, **line}
+        values = {"subscription_id": id, "what": visit.what.value, "run_id": visit.run, "batch_id": visit.batch, **line}
         connection.execute(insert(tables.fetch_history).values(values))
         _forget_old(connection, id)
 
@@ -211,6 +211,7 @@ def _visit(row: Row[Any]) -> Visit:
         at=row.at,
         problem=row.problem,
         run=row.run_id,
+        batch=row.batch_id,
         events=row.events,
         created=row.created,
         updated=row.updated,

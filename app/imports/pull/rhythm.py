@@ -49,13 +49,17 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """One run of a subscription: what came of it, and why, as a sentence. Counts are those of the import, `run` is its
-    id. `retry_after` is in seconds, what the server or the LMS asked for; `for_ever` is a 410."""
+    """One run of a subscription: what came of it, and why, as a sentence.
+
+    Counts are those of the import, `run` is its id, or `batch` that of all its runs where it goes into many calendars.
+    `retry_after` is in seconds, what the server or the LMS asked for; `for_ever` is a 410.
+    """
 
     what: What
     at: datetime
     problem: str = ""
     run: int | None = None
+    batch: int | None = None
     events: int = 0
     created: int = 0
     updated: int = 0

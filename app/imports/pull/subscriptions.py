@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from app.ics import NotACalendar
+from app.imports.batch import NOWHERE
 from app.imports.outcome import Outcome
 from app.imports.pull import register
 from app.imports.pull.dial import Resolver, system_resolver
@@ -37,9 +38,14 @@ from app.imports.pull.fetch import (
 )
 from app.imports.pull.register import NoSubscription, Subscription
 from app.imports.pull.rhythm import Body, Standing, State, Visit, What, after
+from app.imports.pull.told import objections, visit_of
 from app.imports.pull.wish import Wish, changed, shown
+from app.imports.report import Progress
+from app.imports.routed import Routed
+from app.imports.routed_outcome import RoutedOutcome
 from app.imports.run import Imports
 from app.imports.runs import Ending
+from app.imports.subscription import Import
 from app.store.leases import Busy, Lease, lease
 from bridges.contract import Vault
 from bridges.errors import Denied
@@ -68,6 +74,7 @@ class Subscriptions:
         now: Callable[[], datetime],
         zone: ZoneInfo,
         vault: Vault,
+        routed: Routed | None = None,
         resolver: Resolver = system_resolver,
         dice: Callable[[], float] = random.random,
     ) -> None:
@@ -77,6 +84,7 @@ class Subscriptions:
         self._now = now
         self._zone = zone
         self._vault = vault
+        self._routed = routed
         self._resolver = resolver
         self._dice = dice
 
@@ -124,6 +132,10 @@ class Subscriptions:
         """ValueError for what no subscription can be here."""
         if wish.max_bytes > self._settings.max_bytes:
             raise ValueError(f"max_bytes: no more than {self._settings.max_bytes:,} are pulled here (fetch.max_bytes)")
+        if wish.routes is not None and self._routed is None:
+            raise ValueError("routes: nothing is routed here")
+        if wish.calendar == NOWHERE and wish.routes is None:
+            raise ValueError("routes: without a calendar of its own a subscription cannot do without routes")
         names = [name.lower() for name in _names(credentials)]
         if len(names) > MOST_HEADERS or len(set(names)) < len(names):
             raise ValueError(f"a subscription sends at most {MOST_HEADERS} headers of its own, each once")
@@ -212,7 +224,9 @@ class Subscriptions:
             return known, Visit(What.UNCHANGED, self._now())
         outcome = self._imported(wish, got, window, 1 if reckless or approved else wish.grace, approved, held)
         read = outcome.state in (Ending.DONE, Ending.HELD)
-        return known.read_again(got.hash, got.validators, window.end) if read else Body(), self._told(outcome)
+        return known.read_again(got.hash, got.validators, window.end) if read else Body(), visit_of(
+            outcome, self._now()
+        )
 
     def _fetched(self, subscription: Subscription, known: Body) -> Fetched | NotModified:
         wish = subscription.wish
@@ -237,42 +251,33 @@ class Subscriptions:
     def _is_reckless(self, wish: Wish, got: Fetched, window: Window) -> bool:
         """Whether the guard would hold it without any grace. It has to be asked at the first reading: under the grace
         nothing is deleted yet, and a file whose every UID changed would be written a second time beside the first."""
-        return bool(self._run_import(wish, got, window, dry_run=True, grace=1).objections)
+        return bool(objections(self._run_import(wish, got, window, dry_run=True, grace=1)))
 
-    def _imported(self, wish: Wish, got: Fetched, window: Window, grace: int, approved: bool, held: Lease) -> Outcome:
+    def _imported(
+        self, wish: Wish, got: Fetched, window: Window, grace: int, approved: bool, held: Lease
+    ) -> Outcome | RoutedOutcome:
         return self._run_import(
             wish, got, window, grace=grace, approved=approved, progress=lambda done, of: held.beat()
         )
 
-    def _run_import(self, wish: Wish, got: Fetched, window: Window, **how: Any) -> Outcome:
-        return self._imports.run(
+    def _run_import(
+        self, wish: Wish, got: Fetched, window: Window, *, progress: Progress | None = None, **how: Any
+    ) -> Outcome | RoutedOutcome:
+        job = Import(
             got.body,
             wish.calendar,
             window,
-            source=wish.source,
-            mode=wish.mode,
+            wish.source,
+            wish.mode,
             rules=wish.rules,
             zone=wish.zone,
             floating=wish.floating,
             match=wish.match,
             **how,
         )
-
-    def _told(self, outcome: Outcome) -> Visit:
-        """What an import came to, as a visit."""
-        report = outcome.report
-        visit = Visit(_WHAT[outcome.state], self._now(), run=outcome.run_id, events=outcome.events)
-        if report is None:
-            return replace(visit, problem=" ".join(outcome.objections))
-        refused = f"The LMS refused {len(report.refused)} of its events." if report.refused else ""
-        return replace(
-            visit,
-            problem=report.stopped or refused,
-            created=report.created,
-            updated=report.updated,
-            deleted=report.deleted,
-            retry_after=report.retry_after,
-        )
+        if wish.routes is None or self._routed is None:
+            return self._imports.do(job, progress)
+        return self._routed.run(job, wish.routes, progress=progress)
 
     def _failed(self, error: FetchError) -> Visit:
         now, problem = self._now(), str(error)
@@ -292,9 +297,6 @@ class Subscriptions:
             level = logging.INFO if state.standing is Standing.FINE else logging.WARNING
             told = (subscription.id, subscription.wish.source, before.standing, state.standing, state.problem)
             log.log(level, "subscription %s (%s): %s → %s. %s", *told)
-
-
-_WHAT = {Ending.DONE: What.DONE, Ending.HELD: What.HELD, Ending.LEFT: What.LEFT, Ending.FAILED: What.DENIED}
 
 
 def _check_size(wish: Wish, got: Fetched) -> None:
@@ -333,7 +335,7 @@ def to_json(subscription: Subscription) -> dict[str, Any]:
         "id": subscription.id,
         "name": wish.source,
         "host": host_of(wish.url),
-        "calendar": str(wish.calendar),
+        "calendar": None if wish.calendar == NOWHERE else str(wish.calendar),
         **shown(wish),
         "headers": list(subscription.headers),
         "standing": state.standing.value if subscription.enabled else "off",
@@ -351,6 +353,7 @@ def visit_to_json(visit: Visit) -> dict[str, Any]:
         "what": visit.what.value,
         "problem": visit.problem,
         "run": visit.run,
+        "batch": visit.batch,
         "events": visit.events,
         "created": visit.created,
         "updated": visit.updated,

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.ics.floating import NOBODY_SAID, Floating
 from app.imports.pull.addresses import Refused
+from app.imports.routes import Routes, routes_of
 from app.imports.rules import NO_RULES, Rules, rename
 from app.imports.subscription import Match, Mode
 from app.imports.window import window_of
@@ -31,6 +32,7 @@ class Wish:
     floating    what it means by times without a zone
     since       the first day to write, in place of today; `until` the day after the last, in place of `ahead_days`
     match       whether its UIDs can be trusted
+    routes      what of it goes into which calendar; None: all of it into `calendar`
     max_bytes   the largest body to take, max_events the most events in it; 0: as configured
     """
 
@@ -48,6 +50,7 @@ class Wish:
     until: date | None = None
     grace: int = GRACE
     match: Match = Match.UID
+    routes: Routes | None = None
     max_bytes: int = 0
     max_events: int = 0
 
@@ -95,7 +98,7 @@ def _read(name: str, value: object) -> Any:
     if value in ("", None) and one.usual is REQUIRED:
         raise ValueError(f"{name}: it cannot be empty")
     try:
-        return one.usual if value in ("", None) else one.read(value)
+        return one.usual if value in ("", None, []) else one.read(value)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
 
@@ -190,6 +193,10 @@ def _renames(value: object) -> tuple[tuple[str, str], ...]:
     return tuple(map(rename, _patterns(value)))
 
 
+def _routes(value: object) -> Routes:
+    return routes_of(_patterns(value))
+
+
 def _iso(day: date | None) -> str | None:
     return day.isoformat() if day else None
 
@@ -209,6 +216,7 @@ SETTINGS: Mapping[str, _Setting] = {
     "to": _Setting(_day, None, "until", _iso),
     "grace": _Setting(_number(1, 50), GRACE, "grace"),
     "match": _Setting(_one_of(Match), Match.UID, "match", str),
+    "routes": _Setting(_routes, None, "routes", lambda routes: routes.to_json() if routes else []),
     "max_bytes": _Setting(_number(1024, 2**31), 0, "max_bytes"),
     "max_events": _Setting(_number(1, 10_000_000), 0, "max_events"),
 }

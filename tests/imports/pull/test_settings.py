@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from app.imports.batch import NOWHERE
 from app.imports.pull.fetch import Credential
 from app.imports.pull.rhythm import Standing, What
 from app.imports.pull.subscriptions import to_json
@@ -35,6 +36,7 @@ OTHERS: dict[str, object] = {
     "to": "2025-12-24",
     "grace": 3,
     "match": "content",
+    "routes": ["category:COURSE *=>lms/course/{1}"],
     "max_bytes": "100000",
     "max_events": 50,
 }
@@ -239,3 +241,40 @@ def test_a_parked_one_is_looked_at_again_once_it_was_changed(office: Office) -> 
     assert office.subscriptions.due(office.now) == [id]
     assert datetime.fromisoformat(to_json(office.subscriptions.get(id))["next_check"]) == office.now
     assert office.now == NOW + HOUR
+
+
+# routes
+
+
+def test_one_timetable_goes_into_many_calendars(office: Office, bridge: LocalBridge) -> None:
+    there = replace(HERE, id="two")
+    bridge.add_calendar(there, "Two")
+    routes = [f"title:Seminar 1*=>{there}", f"title:Seminar ?=>{HERE}", f"title:Seminar 2*=>{replace(HERE, id='no')}"]
+    office.serves(answer(200, file(*range(21))), answer(200, file(*range(20))))
+
+    def told() -> list[int]:
+        return [len(standing(bridge, each)) for each in (HERE, there)]
+
+    id = office.subscriptions.add(changed(office.wish(calendar=NOWHERE), {"routes": routes})).id
+    first = office.visit(id)
+    assert (first.what, first.created, first.run, first.batch) == (What.DONE, 20, None, 1)
+    assert f"{replace(HERE, id='no')} cannot be written" in first.problem
+    assert told() == [9, 11]
+    office.subscriptions.change(id, {"routes": routes[:1]})
+    assert "No route takes 9 of its events" in office.visit(id).problem
+    assert told() == [9, 11]  # a grace for what has lost its place, as for what is missing
+    office.subscriptions.change(id, {"routes": [f"title:Seminar 10=>{HERE}", *routes]})
+    moved = [office.visit(id) for _ in range(2)]
+    assert (moved[0].what, told()) == (What.DONE, [10, 10])
+    office.serves(answer(200, file()))
+    assert (office.visit(id).what, office.visit(id).what, told()) == (What.HELD, What.UNCHANGED, [10, 10])
+    assert office.visit(id, approved=True).deleted == 20
+    assert told() == [0, 0]
+
+
+def test_one_without_a_calendar_cannot_do_without_routes(office: Office) -> None:
+    with pytest.raises(ValueError, match="cannot do without routes"):
+        office.add(calendar=NOWHERE)
+    id = office.add()
+    with pytest.raises(ValueError, match="PATTERN=>CALENDAR"):
+        office.subscriptions.change(id, {"routes": ["x"]})

@@ -19,6 +19,7 @@ from app.imports.pull.register import NoSubscription, Subscription
 from app.imports.pull.rhythm import LONGEST_PAUSE, Body, Standing, State, Visit, What, after
 from app.imports.pull.subscriptions import Subscriptions, host_of
 from app.imports.pull.wish import Wish
+from app.imports.routed import Routed
 from app.imports.run import Imports
 from app.imports.subscription import Mode
 from app.store.leases import lease
@@ -75,6 +76,7 @@ class Office:
             now=lambda: self.now,
             zone=OSLO,
             vault=self.vault,
+            routed=Routed(self.engine, self.imports, CalendarRef.parse, guard=Guard(), now=lambda: self.now),
             resolver=self.names,
             dice=lambda: 0.5,
         )

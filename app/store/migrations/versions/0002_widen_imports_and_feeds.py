@@ -162,3 +162,5 @@ def upgrade() -> None:
         sa.UniqueConstraint("about", name="uq_notice_about"),
         comment="what administrators are told by mail: written down before it is sent",
     )
+    with op.batch_alter_table("fetch_history") as batch:
+        batch.add_column(sa.Column("batch_id", sa.Integer()))
