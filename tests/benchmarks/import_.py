@@ -7,19 +7,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from statistics import median
-from typing import Any, TypeVar
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO, TypeVar
 
 import icalendar
 import recurring_ical_events  # type: ignore[import-untyped]
 
-from app.ics import Limits, read_occurrences
+from app.ics import Limits
 from app.ics.events import Entry
 from app.ics.expand import Bounds
 from app.ics.floating import NOBODY_SAID
 from app.ics.read import Opened, open_calendar
 from bridges.model import Occurrence, Timed, instant
+from tests.benchmarks._libical import parser
+from tests.benchmarks._null import bring, imports
 
 MONDAY = datetime(2026, 1, 5, 8)
 WEEKS = 40
@@ -52,7 +56,14 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks import_")
     parser.add_argument("--events", type=int, default=10_000)
     count = parser.parse_args(arguments).events
-    rows = [parsed(count), expanded(count // 10), imported(count // 10), *remembered(count)]
+    rows = [
+        parsed(count),
+        beside_libical(count),
+        expanded(count // 10),
+        planned(count // 10),
+        *again(count // 100),
+        *remembered(count),
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in [("work", "calbridge", "beside", "ratio"), *rows]:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, [*widths[:3], 8], strict=True)))
@@ -138,7 +149,7 @@ def row(work: str, what: str, count: int, mine: float, theirs: float) -> Row:
     return work, f"{count / mine:,.0f} {what}/s", f"{count / theirs:,.0f} {what}/s", f"{theirs / mine:.1f}"
 
 
-def opened(data: bytes) -> Opened:
+def opened(data: bytes | BinaryIO) -> Opened:
     return open_calendar(data, (None, None, NOBODY_SAID), Bounds.of(*WINDOW, None), WIDE)
 
 
@@ -176,15 +187,54 @@ def expanded(count: int) -> Row:
     return row(f"expand {count:,} masters (recurring-ical-events)", "occurrences", len(ours), mine, slow)
 
 
-def imported(count: int) -> Row:
-    """Bytes to occurrences."""
+def beside_libical(count: int) -> Row:
+    """Bytes to what libical holds of them."""
+    work, data, parse = f"parse {count:,} events (libical)", singles(count), parser()
+    if parse is None:
+        return work, "", "libical3 is not installed", ""
+    runs = [parse(data) for _ in range(ROUNDS)]
+    assert {found for found, _ in runs} == {count}
+    mine, _, _, _ = beside(lambda: understood(data), lambda: None)
+    return row(work, "events", count, mine, median(spent for _, spent in runs))
+
+
+def planned(count: int) -> Row:
+    """Bytes to the plan of a first import, end to end but for the LMS."""
     data = masters(count)
-    mine, reading, slow, judged = beside(
-        lambda: read_occurrences(data, *WINDOW, limits=WIDE), lambda: by_library(icalendar.Calendar.from_ical(data))
-    )
-    assert not reading.problems
-    agreed(reading.occurrences, judged)
-    return row(f"read {count:,} masters (both libraries)", "occurrences", len(reading.occurrences), mine, slow)
+    with TemporaryDirectory() as folder:
+        into = imports(Path(folder), WIDE)
+        mine, outcome, slow, judged = beside(
+            lambda: bring(into, data, WINDOW), lambda: by_library(icalendar.Calendar.from_ical(data))
+        )
+    assert not outcome.problems
+    agreed((Occurrence(each.id, each.event) for each in outcome.plan.creates), judged)
+    return row(f"plan {count:,} masters (both libraries)", "occurrences", len(judged), mine, slow)
+
+
+def again(count: int) -> Iterator[Row]:
+    """The plan of a file that was imported before: the same file, the same without the shortcut, 1 % changed."""
+    data = masters(count)
+    changed = data.replace(b"Forelesning 7:", b"Seminar 7:")
+    later = WINDOW[0], WINDOW[1] + timedelta(days=1)
+    with TemporaryDirectory() as folder:
+        into = imports(Path(folder), WIDE)
+        assert bring(into, data, WINDOW, dry=False).report
+        of = f"{count:,} masters"
+        for work, given, window, updates in (
+            (f"the same {of} again", data, WINDOW, 0),
+            (f"the same {of} again, each looked at", data, later, 0),
+            (f"{of}, one of them changed", changed, WINDOW, None),
+        ):
+            mine, outcome, slow, judged = beside(
+                lambda given=given, window=window: bring(into, given, window),  # type: ignore[misc]
+                lambda given=given: by_library(icalendar.Calendar.from_ical(given)),  # type: ignore[misc]
+            )
+            plan = outcome.plan
+            assert not plan.creates
+            assert not plan.deletes
+            assert plan.unchanged + len(plan.updates) == len(judged)
+            assert bool(plan.updates) is (updates is None)
+            yield row(f"{work} (both libraries)", "occurrences", len(judged), mine, slow)
 
 
 def by_library(calendar: Any) -> list[Any]:
@@ -202,30 +252,18 @@ def agreed(ours: Iterable[Occurrence], judged: Iterable[Any]) -> None:
 
 # ---------------------------------------------------------------------------------------------------------- memory
 
-READ = """
-import re, sys
-from datetime import date
-from pathlib import Path
-from tests.benchmarks.import_ import WIDE, read_occurrences
-
-def peak():  # ru_maxrss would begin with that of the process before
-    return int(re.search(r"VmHWM:\\s*(\\d+)", Path("/proc/self/status").read_text())[1])
-
-read_occurrences(b"BEGIN:VCALENDAR\\r\\nEND:VCALENDAR\\r\\n")
-idle = peak()
-first, last = map(date.fromisoformat, sys.argv[1:])
-print(len(read_occurrences(sys.stdin.buffer.read(), first, last, limits=WIDE).occurrences))
-print(peak() - idle)
-"""
-
 
 def remembered(count: int) -> Iterator[Row]:
-    """Peak memory over the idle process, the bytes of the file among it."""
-    for events in (count, count * 10):
-        data = singles(events)
-        for first, last in ((date(2025, 12, 1), date(2027, 2, 1)), (date(2026, 3, 2), date(2026, 3, 9))):
-            command = [sys.executable, "-c", READ, str(first), str(last)]
-            done = subprocess.run(command, input=data, capture_output=True, check=True)
-            shown, peak = map(int, done.stdout.split())
-            what = f"peak memory, {events:,} events, {shown:,} of them shown"
-            yield what, f"{peak / 1024:,.0f} MB", f"{len(data) / 2**20:,.0f} MB file", ""
+    """Peak memory over the idle process: read in portions from a file, and planned whole."""
+    for what, events, made in (
+        ("read", count, singles), ("read", count * 10, singles), ("read", count, masters),
+        ("plan", count, singles), ("plan", count * 10, singles),
+    ):  # fmt: skip
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "timetable.ics"
+            size = path.write_bytes(made(events))
+            command = [sys.executable, "-m", "tests.benchmarks._memory", what, str(path)]
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+        shown, peak = map(int, done.stdout.split())
+        work = f"{what} {events:,} {'events' if made is singles else 'masters'}, peak memory for {shown:,} occurrences"
+        yield work, f"{peak / 1024:,.0f} MB", f"{size / 2**20:,.0f} MB file", ""

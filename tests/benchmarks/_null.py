@@ -1,0 +1,70 @@
+"""An import whose LMS is nowhere: a sink that takes everything and keeps nothing, and a store in a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from app.ics import Limits
+from app.imports.guard import Guard
+from app.imports.outcome import Outcome
+from app.imports.run import Imports
+from app.store import tables
+from app.store.engine import open_engine
+from bridges.contract import SinkRules
+from bridges.model import CalendarRef, Event, Kind, RemoteRef, SyncKey, Window
+
+NOW = datetime(2025, 12, 1, tzinfo=UTC)
+OSLO = ZoneInfo("Europe/Oslo")
+HERE = CalendarRef("null", Kind.COURSE, "one")
+
+
+@dataclass(slots=True)
+class Nowhere:
+    """Answers at once."""
+
+    numbers: count[int]
+    rules: SinkRules = field(default_factory=lambda: SinkRules(finds_by_key=True))
+
+    def check_target(self, calendar: CalendarRef) -> None:
+        """Everything is welcome."""
+
+    def fit(self, event: Event) -> Event:
+        return event
+
+    def create(self, calendar: CalendarRef, key: SyncKey, event: Event) -> RemoteRef:
+        return RemoteRef(f"e{next(self.numbers)}")
+
+    def update(self, calendar: CalendarRef, ref: RemoteRef, event: Event) -> RemoteRef:
+        return ref
+
+    def delete(self, calendar: CalendarRef, ref: RemoteRef) -> None:
+        """It was never there."""
+
+    def find(self, calendar: CalendarRef, key: SyncKey, event: Event) -> Sequence[RemoteRef]:
+        return []
+
+
+def imports(folder: Path, limits: Limits) -> Imports:
+    """Imports with a store of their own in that folder, made if it is not there."""
+    engine = open_engine(f"sqlite:///{folder / 'store.sqlite3'}")
+    tables.metadata.create_all(engine)
+    sink = Nowhere(count())
+    return Imports(
+        engine,
+        lambda lms: sink,
+        now=lambda: NOW,
+        zone=OSLO,
+        guard=Guard(),
+        partner="bench",
+        limits=limits,
+    )
+
+
+def bring(into: Imports, data: bytes, bounds: tuple[datetime, datetime], *, dry: bool = True) -> Outcome:
+    """Import the file."""
+    return into.run(data, HERE, Window(*bounds), dry_run=dry)
