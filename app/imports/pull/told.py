@@ -65,6 +65,10 @@ def _stood(outcome: Outcome | RoutedOutcome, reports: Sequence[Report]) -> Itera
     refused = sum(len(each.refused) for each in reports)
     if refused:
         yield f"The LMS refused {refused} of its events."
+    lost = [each for each in outcome.problems if each.lost]
+    if lost:
+        parts = "1 part" if len(lost) == 1 else f"{len(lost)} parts"
+        yield f"{parts} of the file could not be read; line {lost[0].line}: {lost[0].text}."
     if isinstance(outcome, RoutedOutcome):
         yield from (f"{each.target} cannot be written: {each.reason}." for each in outcome.missing[:NAMED])
         if outcome.unmatched.events:
