@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from threading import RLock
 from typing import Any
 
@@ -275,8 +275,7 @@ def slot_from_text(text: str) -> datetime | date | None:
         return None
     if "T" not in text:
         return date.fromisoformat(text)
-    slot = datetime.strptime(text.rstrip("Z"), "%Y%m%dT%H%M%S")  # noqa: DTZ007 - the Z is dealt with below
-    return slot.replace(tzinfo=UTC) if text.endswith("Z") else slot
+    return datetime.fromisoformat(text)
 
 
 def _to_entry(row: Row[Any]) -> Entry:
