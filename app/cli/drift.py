@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from datetime import tzinfo
 from typing import TYPE_CHECKING
 
 import click
@@ -43,7 +44,7 @@ def drift(context: click.Context, calendar: str | None, source: str | None, beli
         click.echo(json.dumps(check_to_json(check), ensure_ascii=False))
     else:
         click.echo(str(check))
-        _show(check.drifts)
+        _show(check.drifts, joined.config.zone)
         if check.restored and check.restored.report:
             click.echo(f"written again: {check.restored.report} (run {check.restored.run_id})")
     sys.exit(STATUS.get(check.look, NOTHING_READ))
@@ -61,7 +62,7 @@ def drift_list(calendar: str | None, source: str | None, as_json: bool) -> None:
         joined = parts()
         drifts = joined.drifts.list(joined.named(calendar) if calendar else None, source)
     if not as_json:
-        _show(drifts)
+        _show(drifts, joined.config.zone)
         return
     for each in drifts:
         click.echo(json.dumps(drift_to_json(each), ensure_ascii=False))
@@ -72,7 +73,8 @@ def drift_list(calendar: str | None, source: str | None, as_json: bool) -> None:
 def drift_accept(ids: tuple[int, ...]) -> None:
     """Agree to what people made of these: imports leave them so, and mention them when their file changes."""
     with told():
-        _show(parts().drifts.accept(ids))
+        joined = parts()
+        _show(joined.drifts.accept(ids), joined.config.zone)
 
 
 @drift.command("restore")
@@ -112,16 +114,24 @@ def drift_set(calendar: str, source: str | None, policy: str | None, every: int 
             joined.drifts.set_rhythm(ref, None if every < 0 else every)
 
 
-def _show(drifts: Sequence[Drift]) -> None:
-    """One line for each, and one for each field that differs."""
+def _show(drifts: Sequence[Drift], zone: tzinfo) -> None:
+    """One line for each, and one for each field that differs; times in `zone`."""
     from app.imports.drift import shown
 
     for each in drifts:
         mark = "accepted" if each.accepted else ""
-        facts = (each.id, each.kind, each.calendar, each.source, shown(each.written.when), each.written.title, mark)
+        facts = (
+            each.id,
+            each.kind,
+            each.calendar,
+            each.source,
+            shown(each.written.when, zone),
+            each.written.title,
+            mark,
+        )
         click.echo("\t".join(map(str, facts)).rstrip())
         for name, (ours, theirs) in each.differences().items():
-            click.echo(f"\t{name}: {shown(ours)} → {shown(theirs)}")
+            click.echo(f"\t{name}: {shown(ours, zone)} → {shown(theirs, zone)}")
         if each.ours is None:
             click.echo("\tthe file has it no more")
         elif each.ours.event != each.written:

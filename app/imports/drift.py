@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any
 
@@ -219,10 +219,11 @@ def _overwritten(drift: Drift) -> str:
     return f"Somebody had made it in the LMS: {'; '.join(were)}."
 
 
-def shown(value: Any) -> str:
-    """A field of an event on one line."""
+def shown(value: Any, zone: tzinfo = UTC) -> str:
+    """A field of an event on one line; times in `zone`."""
     if isinstance(value, Timed):
-        return f"{value.start:%Y-%m-%d %H:%M} – {value.end:%Y-%m-%d %H:%M}"
+        start, end = value.start.astimezone(zone), value.end.astimezone(zone)
+        return f"{start:%Y-%m-%d %H:%M} – {end:%Y-%m-%d %H:%M %Z}"
     if isinstance(value, AllDay):
         return f"{value.start} – {value.end} (not included)"
     text = ", ".join(value) if isinstance(value, tuple) else str(value)

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.ics import Problem
 from app.imports.plan import Plan
-from app.imports.report import Lines, Note, Report, note_to_json, plan_to_json, report_to_json
+from app.imports.report import Lines, Note, Report, note_to_json, plan_to_json, report_to_json, spared_note
 from app.imports.runs import Ending, Kind
 
 
@@ -98,5 +98,7 @@ class Outcome:
         for each in self.report.done if self.report else ():
             if each.reason:
                 yield f"{each.deed}: {each.title} ({each.id}): {each.reason}"
+        for each in self.report.spared if self.report else map(spared_note, self.plan.spared):
+            yield f"{each.deed}: {each.title} ({each.id}): {each.reason}"
         for problem in self.problems:
             yield f"line {problem.line}: {problem.text}"
