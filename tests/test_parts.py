@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,3 +44,13 @@ def test_a_second_start_makes_nothing_twice(tmp_path: Path) -> None:
         again = open_parts(settings)
         assert [feed.slug for feed in again.feeds.list()] == slugs
         assert again.feeds.snapshot_for_public(slugs[0], Form.ICS).body == body
+
+
+def test_of_several_first_starts_at_once_each_comes_up(tmp_path: Path) -> None:
+    for number in range(3):
+        settings = parse(f'store.url = "sqlite:///{tmp_path}/{number}.sqlite3"', {})
+        with ThreadPoolExecutor(4) as pool:
+            started = list(pool.map(lambda _, settings=settings: open_parts(settings), range(4)))
+        assert [len(parts.feeds.list()) for parts in started] == [4, 4, 4, 4]
+        for parts in started:
+            parts.close()
