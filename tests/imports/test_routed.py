@@ -300,3 +300,15 @@ def test_another_file_or_an_empty_one_is_held(office: Office) -> None:
     (other,) = office.run(*many("PHY")).objections
     assert "a name of its own" in other
     assert office.titles() == {"BIO": ["BIO 0", "BIO 1", "BIO 2"], "CHE": ["CHE 0", "CHE 1"]}
+
+
+def test_what_moves_to_a_calendar_that_is_held_stays_until_that_was_approved(office: Office) -> None:
+    """The calendar it leaves would be done first."""
+    office.run(lesson("a", "BIO", title="Cells"), *many("BIO", 0, 30), *many("CHE"))
+    outcome = office.run(lesson("a", "CHE", title="Cells"), *many("BIO", 0, 30), *many("CHE", 8))
+    assert {one.plan.calendar.id: one.state for one in outcome.outcomes} == {"CHE": Ending.HELD}
+    assert "Cells" in office.titles()["BIO"]
+    assert outcome.batch is not None
+    office.routed.approve(outcome.batch)
+    assert "Cells" in office.titles()["CHE"]
+    assert "Cells" not in office.titles()["BIO"]
