@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
 from hashlib import sha256
 from typing import Any, Self
+from zoneinfo import ZoneInfo
 
 from app.feeds.feed import Feed
 from app.feeds.policies import Privacy
@@ -49,6 +51,46 @@ class Narrow:
         if data is None:
             return cls()
         return cls(tuple(map(CalendarRef.parse, data["calendars"])), Privacy(data["privacy"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A narrower token that the holder of another asks for."""
+
+    name: str
+    until: datetime | None
+    narrow: Narrow
+
+    @classmethod
+    def of(cls, data: Any, zone: ZoneInfo) -> Self:
+        """Out of JSON: `name`, and if wanted `until` (the last day, in `zone`), `calendars`, `privacy`.
+
+        ValueError says what fits.
+        """
+        if not isinstance(data, dict) or not isinstance(data.get("name"), str):
+            raise ValueError('name: send JSON such as {"name": "phone"}')
+        if unknown := data.keys() - {"name", "until", "calendars", "privacy"}:
+            raise ValueError(f"'{min(unknown)[:30]}' is not known here; there are name, until, calendars, privacy")
+        calendars, privacy = data.get("calendars", []), data.get("privacy", Privacy.FULL.value)
+        if not isinstance(calendars, list) or not all(isinstance(one, str) for one in calendars):
+            raise ValueError("calendars: this is a list of names such as learn/course/_12594_1")
+        if privacy not in LESS:
+            raise ValueError(f"privacy: this is one of {', '.join(LESS)}")
+        return cls(
+            data["name"],
+            _end(data.get("until"), zone),
+            Narrow(tuple(map(CalendarRef.parse, calendars)), Privacy(privacy)),
+        )
+
+
+def _end(day: Any, zone: ZoneInfo) -> datetime | None:
+    """The midnight after that day."""
+    if day is None:
+        return None
+    try:
+        return datetime.combine(date.fromisoformat(day) + timedelta(days=1), time(), zone)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError("until: this is the last day, such as 2027-06-30") from None
 
 
 ALL = Narrow()

@@ -54,8 +54,9 @@ TURN = timedelta(minutes=10)
 """Longer than the longest reading of one calendar."""
 GRACE = timedelta(days=14)
 """How long a calendar that is gone from its LMS is shown."""
-PATIENCE, STEP = 300, 0.1
-"""How often, and after how many seconds, a request without any copy looks whether somebody else's reading has come."""
+PATIENCE, STEP, LONG_STEP = 30.0, 0.1, 2.0
+"""Seconds that a request without any copy waits for somebody else's reading, and after how many it looks whether that
+has come: another process's, and our own, which tells when it has."""
 LARGEST = 1_000_000
 """Bytes of an ICS body above which Google loses events: texts are cut then, to fewer and fewer LETTERS, if it helps."""
 HEAVY = 800_000
@@ -418,16 +419,24 @@ class Feeds:
 
     def _waited_for(self, calendar: CalendarRef) -> None:
         """Have it read if that is due. Only who has no copy at all waits for another's."""
-        state = self._shelf.state(calendar)
-        for _ in range(PATIENCE):
-            if not self._is_due(state):
-                break
+        state, left = self._shelf.state(calendar), PATIENCE
+        while left > 0 and self._is_due(state):
             outcome = self.refresh(calendar, unless_fresh=True)
             if outcome.did is Did.BUSY and (state is None or state.hash is None):
-                sleep(STEP)
+                left -= self._wait(calendar)
                 state = self._shelf.state(calendar)
             else:
                 return
+
+    def _wait(self, calendar: CalendarRef) -> float:
+        """Until this process has read the calendar, or a moment if that is another's work; the seconds it may take."""
+        turn = self._turns.setdefault(calendar, Lock())
+        if not turn.locked():
+            sleep(STEP)
+            return STEP
+        if turn.acquire(timeout=LONG_STEP):
+            turn.release()
+        return LONG_STEP
 
     def _built(self, feed: Feed, form: Form, state: State, states: Mapping[CalendarRef, State]) -> Body:
         """A new body that shows the last readings."""

@@ -16,8 +16,8 @@ from bridges.model import CalendarRef
 SAFE = {"GET", "HEAD", "OPTIONS"}
 CLOSED = ("/api/", "/metrics")
 """Paths that are not for everybody, even to read."""
-SIGNED = ("/approve",)
-"""Paths that are a credential of their own: each is signed, and good for one thing."""
+SIGNED = ("/approve", "/feeds")
+"""Paths that are a credential of their own: signed and good for one thing, or secret and good for one feed."""
 IMPORTING = ("/imports", "/api/imports", "/api/explain")
 """Paths where a calendar file is handed in and followed: for those who may import, also into few calendars."""
 

@@ -17,7 +17,8 @@ from app.feeds import ask
 from app.feeds.ask import Part
 from app.feeds.cursor import TooOld
 from app.feeds.dialects import FOR
-from app.feeds.feed import ENDINGS, Disabled, Form, Lapsed, NotReady, Snapshot, Unknown
+from app.feeds.feed import AT_EVERY_ADDRESS, ENDINGS, Disabled, Form, Lapsed, NotReady, Snapshot, Unknown
+from app.feeds.narrow import Wish
 from app.feeds.schema import SCHEMAS
 from app.web.guesses import Guesses
 from app.web.lane import ALWAYS, FRESH_SECONDS, gzip_is_better, ready
@@ -137,6 +138,23 @@ def _now(snapshot: Snapshot, query: MultiDict[str, str]) -> dict[str, Any]:
 
 
 _ANSWERS = {"rooms": _rooms, "next": _next, "now": _now}
+
+
+@bp.post("/feeds/<token>/<slug>/children")
+def children(token: str, slug: str) -> Response:
+    """A narrower address for somebody else, made by whoever holds this one; it dies with it and is shown only now.
+
+    JSON: `name`, and if wanted `until` (the last day), `calendars`, `privacy`.
+    """
+    try:
+        wish = Wish.of(request.get_json(silent=True), _feeds().zone)
+        made = _feeds().add_child(token, slug, wish.name, wish.until, wish.narrow)
+    except _REFUSALS as error:
+        return _refused(error, Form.JSON, secret=True)
+    paths = {form.value: f"/feeds/{made}/{slug}.{form.value}" for form in AT_EVERY_ADDRESS}
+    body = json.dumps({"name": wish.name, **paths})
+    headers = {**ALWAYS, "Cache-Control": "no-store", "Location": paths[Form.ICS]}
+    return Response(body, 201, headers, content_type="application/json")
 
 
 @bp.get("/schema/<name>.json")
