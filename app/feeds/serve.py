@@ -178,6 +178,10 @@ class Feeds:
         such token."""
         return keyring.add_child(self._engine, token, slug, name, until, self._now(), narrow)
 
+    def require(self, token: str, slug: str) -> None:
+        """Unknown where the token does not open that feed, Disabled where it is switched off."""
+        keyring.opened_by(self._engine, token, slug, self._now())
+
     def tokens(self, slug: str) -> Sequence[Token]:
         """The feed's tokens that are not revoked, oldest first. Unknown if there is no feed."""
         return keyring.tokens(self._engine, slug)

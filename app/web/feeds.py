@@ -147,6 +147,7 @@ def children(token: str, slug: str) -> Response:
     JSON: `name`, and if wanted `until` (the last day), `calendars`, `privacy`.
     """
     try:
+        _feeds().require(token, slug)
         wish = Wish.of(request.get_json(silent=True), _feeds().zone)
         made = _feeds().add_child(token, slug, wish.name, wish.until, wish.narrow)
     except _REFUSALS as error:

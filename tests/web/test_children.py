@@ -81,7 +81,8 @@ def test_a_wish_that_cannot_be_says_why(client: FlaskClient, address: str, wish:
 
 
 def test_a_wrong_address_makes_nothing_and_counts_as_a_guess(client: FlaskClient) -> None:
-    answers = [client.post(f"/feeds/{'A' * 43}/mine/children", json={"name": "x"}).status_code for _ in range(22)]
+    path = f"/feeds/{'A' * 43}/mine/children"
+    answers = [client.post(path, json=wish).status_code for wish in [{"name": "x"}, None] * 11]
     assert answers == [404] * 20 + [429] * 2
 
 
