@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import os
 import socket
 import subprocess
@@ -27,6 +28,7 @@ from app import create_app
 from app.config import parse
 from app.feeds.build import Drawer, Piece, Press, assemble, draw, pack, uid_of, unpack
 from app.feeds.feed import Feed, Form, Shown
+from app.feeds.stowed import stow, unstow
 from app.ics.render import Cover, Published, render
 from app.parts import Parts, open_parts
 from app.store import tables
@@ -86,9 +88,12 @@ def built(count: int) -> Iterator[Row]:
         Published(uid_of("learn", each.ref), each.event, each.modified, each.modified, each.sequence) for each in events
     ]
     cover = Cover(FEED.title, OSLO, HOUR, 2026, 2027)
+    kept = stow(drawer)
+    judge = lambda: by_icalendar(map(unpack, packed.split(b"\n")))  # noqa: E731
     for name, ours, theirs in [
         ("events in hand", lambda: render(cover, items), lambda: by_icalendar(events)),
-        ("rows of the store", lambda: anew(packed, make), lambda: by_icalendar(map(unpack, packed.split(b"\n")))),
+        ("stored events", lambda: joined(unstow(kept, "one", packed)), judge),
+        ("stored events never shown before", lambda: anew(packed, make), judge),
     ]:
         mine, body = timed(ours)
         slow, judged = timed(theirs)
@@ -169,14 +174,20 @@ def served() -> Iterator[Row]:
         Path(folder, "body").write_bytes(answer.data)
         parts.engine.dispose()
         with server("lane", folder) as lane, server("bare", folder) as bare:
-            for name, asked in [("200", ""), ("304", f"If-None-Match: {answer.headers['ETag']}\r\n")]:
+            zipped = gzip.compress(answer.data, 6, mtime=0)
+            for name, asked, body in [
+                (f"{len(answer.data) // 1000} kB (200", "", answer.data),
+                (f"the same as {len(zipped) // 1000} kB of gzip (200", "Accept-Encoding: gzip\r\n", zipped),
+                ("unchanged (304", f"If-None-Match: {answer.headers['ETag']}\r\n", b""),
+            ]:
                 request = f"GET /public/bio.ics HTTP/1.1\r\nHost: localhost\r\n{asked}\r\n".encode()
+                for port in (lane, bare):
+                    whole(port, request)  # the first one builds
                 bodies = {whole(port, request).partition(b"\r\n\r\n")[2] for port in (lane, bare)}
-                assert bodies == {answer.data if name == "200" else b""}
+                assert bodies == {body}
                 ours, theirs = best(lane, bare, request)
-                size = f"{len(answer.data) // 1000} kB" if name == "200" else "unchanged"
                 yield (
-                    f"serve {size} ({name}; a bare Flask view)",
+                    f"serve {name}; a bare Flask view)",
                     f"{ours:,.0f}/s",
                     f"{theirs:,.0f}/s",
                     f"{ours / theirs:.1f}",
@@ -203,7 +214,7 @@ def rate(port: int, request: bytes) -> float:
 
 def _ask(port: int, request: bytes, size: int) -> None:
     buffer = bytearray(1 << 20)
-    with socket.create_connection(("127.0.0.1", port)) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         for _ in range(ASKED // CONNECTIONS // AT_ONCE):
             connection.sendall(request * AT_ONCE)
             missing = size * AT_ONCE
@@ -266,12 +277,16 @@ def bare() -> WSGIApplication:
     from flask import Flask, Response, request
 
     app, body = Flask("bare"), Path(os.environ["FOLDER"], "body").read_bytes()
+    zipped = gzip.compress(body, 6, mtime=0)
     headers = {"ETag": f'"{sha256(body).hexdigest()}"', "Cache-Control": "public, max-age=300"}
 
     @app.get("/public/bio.ics")
     def feed() -> Response:
         if request.headers.get("If-None-Match") == headers["ETag"]:
             return Response(status=304, headers=headers)
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            more = headers | {"Content-Encoding": "gzip"}
+            return Response(zipped, headers=more, content_type="text/calendar; charset=utf-8")
         return Response(body, headers=headers, content_type="text/calendar; charset=utf-8")
 
     return app
