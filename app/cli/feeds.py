@@ -104,11 +104,18 @@ def feed_set(slug: str, settings: tuple[str, ...]) -> None:
     colour          a colour's name, such as teal
     learningspace   on: answer at /w/api/v2/public_calendar.ics and .json, too, in LearningSpace's shape
     cors            on: scripts of any web page may read it
+    gzip            off: never compressed, for programs that ask for gzip and cannot read it
     """
     with told():
         for key, value in parts().feeds.set(slug, settings).to_json().items():
-            said = "|".join(value) if isinstance(value, list) else "on" if value is True else value
-            click.echo(f"{key}={said}")
+            click.echo(f"{key}={_written(value)}")
+
+
+def _written(value: object) -> object:
+    """A policy's value as it is set."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "|".join(value) if isinstance(value, list) else value
 
 
 @feed.command("rotate")
@@ -129,9 +136,7 @@ def feed_token() -> None:
 @click.argument("slug")
 @click.option("--name", required=True, help="Whose it is, such as 'phone'.")
 @click.option("--until", help="The last day on which it opens the feed (default: no end).")
-@click.option(
-    "--under", metavar="NAME", help="The token it is made from: it shows no more, and dies with that one."
-)
+@click.option("--under", metavar="NAME", help="The token it is made from: it shows no more, and dies with that one.")
 @click.option("--calendar", "calendars", multiple=True, help="Show this calendar of the feed alone (may stand again).")
 @click.option("--privacy", type=click.Choice(["full", "no-description", "busy-only"]), default="full", help="At most.")
 def feed_token_add(

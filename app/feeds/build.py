@@ -141,7 +141,7 @@ class Press:
     def of(cls, form: Form, feed: Feed, window: Window, zone: ZoneInfo, longest: int | None = None) -> Self:
         """The press for a feed; what makes no difference to a piece is left out, so that feeds share them."""
         policies = spoken(form, feed.policies)
-        shared = replace(policies, back=None, ahead=None, colour="", learningspace=False, cors=False)
+        shared = replace(policies, back=None, ahead=None, colour="", learningspace=False, cors=False, gzip=True)
         first, last = window.start.astimezone(zone), window.end.astimezone(zone)
         return cls(form, shared, zone, first.year, last.year, longest)
 

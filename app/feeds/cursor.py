@@ -10,7 +10,7 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from struct import pack, unpack
@@ -68,7 +68,8 @@ class Cursor:
 
 def rules_of(feed: Feed, zone: ZoneInfo) -> bytes:
     """What has to be equal for two states of a feed to be told apart event by event."""
-    told = [feed.id, feed.view, zone.key, feed.policies.to_json()]
+    shown = replace(feed.policies, alarm=None, colour="", learningspace=False, cors=False, gzip=True)
+    told = [feed.id, feed.view, zone.key, shown.to_json()]
     return sha256(json.dumps(told, sort_keys=True).encode()).digest()[:8]
 
 

@@ -61,7 +61,7 @@ class Policies:
 
     `back` and `ahead` are days, None for as many as are read; `alarm` is minutes before the start; `rename` holds
     `pattern=>new title`, of which the first that fits counts. With `learningspace` it answers at LearningSpace's own
-    addresses, too; with `cors` the scripts of any page may read it.
+    addresses, too; with `cors` the scripts of any page may read it; without `gzip` it is never compressed.
     """
 
     cancelled: Cancelled = Cancelled.OMIT
@@ -76,6 +76,7 @@ class Policies:
     colour: str = ""
     learningspace: bool = False
     cors: bool = False
+    gzip: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Only what is not as usual, so that a policy added later changes nothing that is kept."""
@@ -231,4 +232,5 @@ _READ: Mapping[str, Callable[[str], object]] = {
     "colour": _colour,
     "learningspace": _switch,
     "cors": _switch,
+    "gzip": _switch,
 }

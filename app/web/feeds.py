@@ -195,7 +195,7 @@ def _asked(snapshot: Snapshot) -> Snapshot:
 
 
 def _sent(snapshot: Snapshot, fresh: int = FRESH_SECONDS) -> Response:
-    zipped = gzip_is_better(request.headers.get("Accept-Encoding", ""))
+    zipped = snapshot.feed.policies.gzip and gzip_is_better(request.headers.get("Accept-Encoding", ""))
     body = _feeds().compressed(snapshot) if zipped else snapshot.body
     asked = request.headers
     since = asked.get("If-Modified-Since") if fresh == FRESH_SECONDS else None  # an answer about now has no date

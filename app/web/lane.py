@@ -174,7 +174,8 @@ class Lane:
         snapshot = asked and self._feeds.at_hand(asked[1], asked[2], Form(asked[3]), user_agent)
         if not snapshot:
             return None
-        found = ready(snapshot, self._feeds.compressed(snapshot) if zipped else snapshot.body, zipped)
+        pack = zipped and snapshot.feed.policies.gzip
+        found = ready(snapshot, self._feeds.compressed(snapshot) if pack else snapshot.body, pack)
         with self._lock:
             self._known[path, zipped] = changes, found
         return found

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.feeds.clients import said
 from app.feeds.feed import Feed, State
 from app.feeds.serve import HEAVY
 from app.parts import Parts
@@ -19,12 +20,16 @@ MOST_TARGETS = 200
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One feed on the page. `read_at` is in the home zone, None if its calendar was never read."""
+    """One feed on the page. `read_at` is in the home zone, None if its calendar was never read.
+
+    `looked` says of each of a secret feed's addresses who looked last; empty for a public one.
+    """
 
     feed: Feed
     links: Sequence[tuple[str, str]]
     read_at: datetime | None
     problem: str
+    looked: Sequence[str] = ()
 
 
 def cards(parts: Parts, base: str, *, with_secret: bool) -> Sequence[Card]:
@@ -37,7 +42,13 @@ def cards(parts: Parts, base: str, *, with_secret: bool) -> Sequence[Card]:
 def _card(parts: Parts, feed: Feed, state: State | None, base: str) -> Card:
     read_at = state.read_at.astimezone(parts.config.zone) if state and state.read_at else None
     problem = parts.feeds.absence(feed) or (state.problem if state else "")
-    return Card(feed, links_of(feed, base), read_at, problem or _heavy(parts.feeds.size(feed)))
+    looked = () if feed.public else _looked(parts, feed)
+    return Card(feed, links_of(feed, base), read_at, problem or _heavy(parts.feeds.size(feed)), looked)
+
+
+def _looked(parts: Parts, feed: Feed) -> Sequence[str]:
+    now, zone = parts.now(), parts.config.zone
+    return [f"{one.name}: {said(one.client, one.used_at, now, zone)}" for one in parts.feeds.tokens(feed.slug)]
 
 
 def warnings(parts: Parts) -> Sequence[str]:

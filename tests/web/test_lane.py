@@ -104,6 +104,15 @@ def test_a_secret_feed_goes_through_the_lane_too(served: Counted, parts: Parts) 
     assert (answer.status_code, in_lane) == (404, False)
 
 
+def test_a_feed_that_is_never_compressed_is_sent_plain(served: Counted, parts: Parts) -> None:
+    parts.feeds.set(slug(parts), ["gzip=off"])
+    for _ in range(2):
+        answer, _ = same(served, f"/public/{slug(parts)}.ics", Accept_Encoding="gzip")
+        assert "Content-Encoding" not in answer.headers
+        assert answer.data.startswith(b"BEGIN:VCALENDAR")
+        assert not answer.headers["ETag"].endswith('-gzip"')
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/public/none.ics", "/public/x.txt", "/public/%00.ics", "//public/x.ics", f"/feeds/{'A' * 43}/x.json"]
 )
