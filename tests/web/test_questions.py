@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.feeds.schema import NEXT, NOW, PART, ROOMS, SCHEMAS
+from app.feeds.schema import NEXT, NOW, PART, ROOMS, SCHEMA, SCHEMAS, SINCE
 from app.feeds.serve import Feeds
 from bridges.model import AllDay, Event, Found, RemoteRef
 from tests.feeds.world import COURSE, HOUR, MONDAY, World, complaints, lesson, new_world
@@ -201,3 +201,46 @@ def test_scripts_of_other_pages_read_it_where_that_is_wanted(client: FlaskClient
     feeds.set("sim", ["cors=on"])
     assert client.get("/public/sim.json").headers["Access-Control-Allow-Origin"] == "*"
     assert client.get("/public/sim/rooms.json").headers["Access-Control-Allow-Origin"] == "*"
+
+
+NASTY = "a\rb\nc\r\nd\x85e\u2028f\u2029g\x00h\\n;,:\"'</script>BEGIN:VEVENT\r\nX-EVIL:1" + "\N{PILE OF POO}" * 300
+
+
+def test_hostile_texts_stay_texts_in_every_answer(client: FlaskClient, feeds: Feeds, world: World) -> None:
+    event = lesson(NASTY, MONDAY + HOUR, text=NASTY, place=NASTY, categories=(NASTY,), url=f"https://x.example/{NASTY}")
+    world.school.courses["math"] = {}
+    found = Found(RemoteRef("x"), event, extra={"rooms": "Sim 1"})
+    world.school.courses["math"][found.ref] = found
+    feeds.add("evil", NASTY[:200], COURSE, public=True)
+    feeds.refresh("evil")
+    (told,) = asked(client, "evil.json", SCHEMA)["events"]
+    assert told["title"] == told["text"] == told["place"]
+    assert told["title"].startswith("a\nb\nc\nd\x85e\u2028f\u2029gh\\n;,:\"'</script>BEGIN:VEVENT\nX-EVIL:1")
+    for path in ("evil.json?limit=1", "evil/next.json?title=a", "evil/now.json?room=Sim%201", "evil/rooms.json"):
+        answer = client.get(f"/public/{path}")
+        assert (answer.status_code, answer.mimetype) == (200, "application/json")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        json.loads(answer.data)
+    assert client.get("/public/evil.json?callback=alert").status_code == 400
+
+
+def test_a_cursor_is_asked_for_at_the_feeds_own_address(client: FlaskClient, feeds: Feeds, world: World) -> None:
+    before = asked(client, "sim.json", SCHEMA)
+    world.school.put("new", lesson("Debriefing"))
+    feeds.refresh("sim")
+    told = asked(client, f"sim.json?since={before['cursor']}", SINCE)
+    assert [event["title"] for event in told["added"]] == ["Debriefing"]
+    feeds.set("sim", ["title=x*"])
+    gone = client.get(f"/public/sim.json?since={before['cursor']}")
+    assert (gone.status_code, gone.mimetype) == (410, "application/problem+json")
+    assert json.loads(gone.data)["detail"] == "cursor too old: fetch the whole feed"
+    assert "cursor" not in asked(client, "sim.json?limit=1", PART)
+
+
+def test_changes_and_jcal_have_addresses_and_types_of_their_own(client: FlaskClient) -> None:
+    for ending, kind in (("atom", "application/atom+xml"), ("jcal", "application/calendar+json")):
+        answer = client.get(f"/public/sim.{ending}")
+        assert (answer.status_code, answer.mimetype) == (200, kind)
+        assert answer.headers["Content-Disposition"] == f'inline; filename="sim.{ending}"'
+        again = client.get(f"/public/sim.{ending}", headers={"If-None-Match": answer.headers["ETag"]})
+        assert (again.status_code, again.data) == (304, b"")
