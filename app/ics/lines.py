@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from io import SEEK_END, BytesIO
 from itertools import chain
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from app.ics.problems import NotACalendar
 
@@ -35,12 +35,8 @@ _MAGIC = {
 _MARKUP = re.compile(rb"<(?:!doctype|html|head|body|\?xml|!--|script)", re.IGNORECASE)
 
 
-class Text(NamedTuple):
-    """Whole content lines, unfolded and joined by \\n, and the bytes of the file that they were."""
-
-    lines: str
-    begin: int
-    end: int
+Text = tuple[str, int, int]
+"""Whole content lines, unfolded and joined by \\n, and at which bytes of the file they begin and end."""
 
 
 class Source:
@@ -62,9 +58,9 @@ class Source:
             texts = self._unfolded(raw).split("\nBEGIN:VEVENT")
             if len(texts) == len(cuts) - 1:
                 texts[1:] = ["BEGIN:VEVENT" + text for text in texts[1:]]
-                yield from map(Text, texts, cuts, cuts[1:])
+                yield from zip(texts, cuts, cuts[1:], strict=False)
             else:  # folds or odd line ends have hidden some of them from the bytes
-                yield Text("\nBEGIN:VEVENT".join(texts), cuts[0], cuts[-1])
+                yield "\nBEGIN:VEVENT".join(texts), cuts[0], cuts[-1]
 
     def text(self, begin: int, end: int) -> str:
         """A text that `texts` told of, once more."""

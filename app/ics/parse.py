@@ -199,14 +199,14 @@ class Cutter:
         self.tails: list[_Tail] = []
         self.found: list[Properties] = []
         self.last: list[Line] | None = None
-        self.place: Place | None = None
+        self.here: tuple[int, int, int] | None = None
         self.calendars = self.components = self.index = 0
 
     def events(self) -> Iterator[Properties]:
         for text, begin, end in self.source.texts():
-            place = Place(begin, end, self.index) if self.level else None
+            here = (begin, end, self.index) if self.level else None
             found = self.cut(text)
-            self.place = place if len(found) == 1 and self.level else None
+            self.here = here if len(found) == 1 and self.level else None
             yield from found
         self.finish()
 
@@ -214,6 +214,11 @@ class Cutter:
     def level(self) -> bool:
         """Whether nothing is open but the calendar."""
         return len(self.open) == 1 and self.open[0] is self.calendar
+
+    @property
+    def place(self) -> Place | None:
+        """Where the event stands that was yielded last, if it can be read again from there."""
+        return Place(*self.here) if self.here else None
 
     def again(self, place: Place) -> Properties:
         """The one event of a place."""

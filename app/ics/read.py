@@ -81,7 +81,7 @@ def read_occurrences(
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """The collector of cycles rests: reading leaves none, and it would walk all that was read again and again."""
     collects = gc.isenabled()
     gc.disable()
@@ -122,7 +122,7 @@ class Opened:
         while (portion := self._portion(timelines)) is not None:
             yield portion
 
-    @_without_collector()
+    @without_collector()
     def _portion(self, timelines: Iterator[list[Timeline]]) -> list[Occurrence] | None:
         """None behind the last one."""
         portion: list[Occurrence] | None = None
@@ -133,7 +133,7 @@ class Opened:
                 break
         return portion
 
-    @_without_collector()
+    @without_collector()
     def occurrences(self) -> tuple[Occurrence, ...]:
         """All occurrences at once, by start and UID."""
         named = {timeline[0][1].id.uid: timeline for timeline in self.timelines(self.families()) if timeline}
@@ -192,7 +192,7 @@ class Opened:
         )
 
 
-@_without_collector()
+@without_collector()
 def open_calendar(
     data: bytes | BinaryIO,
     zones: Zones,

@@ -18,9 +18,9 @@ import recurring_ical_events  # type: ignore[import-untyped]
 
 from app.ics import Limits
 from app.ics.events import Entry
-from app.ics.expand import Bounds
+from app.ics.expand import Bounds, Timeline
 from app.ics.floating import NOBODY_SAID
-from app.ics.read import Opened, open_calendar
+from app.ics.read import Opened, open_calendar, without_collector
 from bridges.model import Occurrence, Timed, instant
 from tests.benchmarks._libical import parser
 from tests.benchmarks._null import bring, imports
@@ -153,6 +153,7 @@ def opened(data: bytes | BinaryIO) -> Opened:
     return open_calendar(data, (None, None, NOBODY_SAID), Bounds.of(*WINDOW, None), WIDE)
 
 
+@without_collector()
 def understood(data: bytes) -> list[list[Entry]]:
     return list(opened(data).families())
 
@@ -175,13 +176,18 @@ def parsed(count: int) -> Row:
     return row(f"parse {count:,} events (icalendar)", "events", count, mine, slow)
 
 
+@without_collector()
+def laid_out(held: Opened, families: list[list[Entry]]) -> list[list[Timeline]]:
+    return list(held.timelines(families))
+
+
 def expanded(count: int) -> Row:
     """Understood events to occurrences."""
     data = masters(count)
     theirs = icalendar.Calendar.from_ical(data)
     held = opened(data)
     families = list(held.families())
-    mine, timelines, slow, judged = beside(lambda: list(held.timelines(families)), lambda: by_library(theirs))
+    mine, timelines, slow, judged = beside(lambda: laid_out(held, families), lambda: by_library(theirs))
     ours = [occurrence for timeline in timelines for _, occurrence in timeline]
     agreed(ours, judged)
     return row(f"expand {count:,} masters (recurring-ical-events)", "occurrences", len(ours), mine, slow)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -322,9 +322,9 @@ def test_specimens_are_read_whole(path: Path) -> None:
 )
 def test_hostile_calendars_are_answered_soon(data: bytes) -> None:
     for bounds in ((None, None), (date(2025, 3, 10), date(2026, 3, 10))):
-        begun = perf_counter()
+        begun = process_time()
         read_occurrences(data, *bounds)
-        assert perf_counter() - begun < 4  # half of it on a machine that is not shared
+        assert process_time() - begun < 4  # half of it on a machine that is not shared
 
 
 LINES = st.sampled_from(
