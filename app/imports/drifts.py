@@ -213,7 +213,8 @@ class Drifts:
 
     def _told(self, calendar: CalendarRef, source: str | None, seen: Seen, restored: Outcome | None) -> Check:
         drifts, comparison = self.list(calendar, source), seen.comparison
-        told = Check(calendar, Look.SAME, comparison.same, drifts, restored)
+        again = restored.report.created + restored.report.updated if restored and restored.report else 0
+        told = Check(calendar, Look.SAME, comparison.same + again, drifts, restored)
         if seen.doubtful:
             absent = len(comparison.absent)
             count = comparison.same + len(comparison.changed) + absent
