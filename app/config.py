@@ -8,9 +8,10 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -42,6 +43,18 @@ class Server(_Section):
     """The port to listen on."""
     public_url: str = ""
     """How the outside reaches this server, for the links on the pages (https://cal.example.edu); empty: as asked."""
+    proxies: tuple[str, ...] = ()
+    """Your own proxies, as addresses or networks (127.0.0.1, 10.1.0.0/16): what they say of the client is believed."""
+
+    @field_validator("proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            try:
+                ip_network(each)
+            except ValueError:
+                raise ValueError(f"'{each}' is no address and no network: write 10.1.0.0/16") from None
+        return value
 
 
 class Log(_Section):
@@ -53,7 +66,7 @@ class Log(_Section):
 
 class SignIn(_Section):
     issuer: str = ""
-    """Where people sign in: the issuer of your OpenID Connect provider (https://login.example.edu/realms/x); or none."""
+    """Where people sign in: the issuer of your OpenID Connect provider (https://login.example.edu/realms/x), or none"""
     client_id: str = ""
     """What the provider calls this calbridge. Its redirect address is PUBLIC_URL/sign-in/back."""
     client_secret: SecretStr = SecretStr("")
@@ -121,7 +134,7 @@ class Feeds(_Section):
     adaptive: bool = True
     """Read twice as often after a change, less often at night and where nothing changes for days (4 times at most)."""
     grace_days: int = Field(default=14, ge=0, le=3650)
-    """How many days a calendar is shown that its LMS denies or has no more. Then its feed says so, and shows nothing."""
+    """How many days a calendar is shown that its LMS denies or has no more. Then its feed says so and shows nothing."""
 
     @property
     def every(self) -> timedelta:
@@ -150,7 +163,7 @@ class Imports(_Section):
     hold_hours: int = Field(default=24, ge=1, le=8760)
     """A plan that nobody said yes to for so long is given up: the facts that it stands on grow old."""
     keep_days: int = Field(default=30, ge=1, le=3650)
-    """How long the file of a run is kept that was paused, was left half-way or had events refused, to take it up again."""
+    """How long the file of a run is kept that was paused, left half-way or had events refused, to take it up again."""
     reserve: float = Field(default=0.2, ge=0, lt=1)
     """The share of an LMS account's quota of calls that imports leave to feeds."""
     hold_quota: bool = True
@@ -291,12 +304,21 @@ class Config:
 
 
 def secrets_of(config: Config) -> Sequence[str]:
-    """Every secret that the configuration holds, wherever it stood; also the password within a database's address."""
-    found = [urlsplit(config.store.url).password or ""]
+    """Every secret that the configuration holds, wherever it stood; also the passwords within addresses."""
+    found: list[str] = []
     for settings in (*_sections_of(config), *(connection.settings for connection in config.connections.values())):
         for value in dict(settings).values():
-            found += value.get_secret_value().split() if isinstance(value, SecretStr) else []
+            found += value.get_secret_value().split() if isinstance(value, SecretStr) else _password_in(value)
     return [secret for secret in found if secret]
+
+
+def _password_in(value: Any) -> list[str]:
+    """The password within an address, as written and as it is."""
+    try:
+        written = urlsplit(value).password if isinstance(value, str) and "@" in value else None
+    except ValueError:
+        return []
+    return [written, unquote(written)] if written else []
 
 
 def _sections_of(config: Config) -> Iterator[BaseModel]:
@@ -361,7 +383,8 @@ def _demo(zone: str) -> Connection:
 
 
 def _resolved(value: Any, path: str, environment: Mapping[str, str], problems: list[str]) -> Any:
-    """The tree with each `{ env = "NAME" }` and `{ file = "PATH" }` filled in, so that secrets may stay elsewhere."""
+    """The tree with each `{ env = "NAME" }`, `{ file = "PATH" }` and `{ credential = "NAME" }` filled in, so that
+    secrets may stay elsewhere."""
     if isinstance(value, list):
         return [_resolved(item, path, environment, problems) for item in value]
     if not isinstance(value, dict):
@@ -377,7 +400,23 @@ def _resolved(value: Any, path: str, environment: Mapping[str, str], problems: l
             except (OSError, UnicodeDecodeError) as error:
                 problems.append(f"{path}: {name} cannot be read: {error}")
                 return "-"
+        case {"credential": str(name)} if len(value) == 1:
+            return _credential(name, path, environment, problems)
     return {key: _resolved(item, f"{path}.{key}".lstrip("."), environment, problems) for key, item in value.items()}
+
+
+def _credential(name: str, path: str, environment: Mapping[str, str], problems: list[str]) -> str:
+    """What systemd hands to this service alone (LoadCredential=; systemd.exec(5))."""
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    try:
+        if not folder:
+            raise OSError("systemd hands over none: CREDENTIALS_DIRECTORY is not set")
+        if Path(name).name != name:
+            raise OSError("that is no name of a credential")
+        return (Path(folder) / name).read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problems.append(f"{path}: the credential {name} cannot be read: {error}")
+        return "-"
 
 
 def _connections(tables: Any, problems: list[str]) -> Iterator[tuple[str, Connection]]:
@@ -429,7 +468,8 @@ def example() -> str:
     """The text of config.example.toml: every key with its meaning and its default, made from the code."""
     head = [
         "# calbridge: every setting, each with its default. Copy this file to config.toml and change what you need.",
-        '# A secret may stand elsewhere: write { env = "NAME" } or { file = "/path" } in place of any value.',
+        '# A secret may stand elsewhere: in place of any value write { env = "NAME" }, { file = "/path" } or, to have it',
+        '# from systemd, { credential = "NAME" }.',
         "# `calbridge check-config` tells everything that is wrong with it.",
         "",
         *_keys({"zone": _File.model_fields["zone"]}),

@@ -63,6 +63,40 @@ def test_values_may_stand_in_the_environment_or_in_a_file(tmp_path: Path) -> Non
     assert (config.zone.key, config.server.host) == ("America/New_York", "::1")
 
 
+def test_values_may_be_handed_over_by_systemd(tmp_path: Path) -> None:
+    (tmp_path / "zone").write_text("America/New_York\n")
+    config = parse('zone = { credential = "zone" }', {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert config.zone.key == "America/New_York"
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "said"),
+    [
+        ("absent", True, "No such file"),
+        ("../zone", True, "that is no name"),
+        ("zone", False, "CREDENTIALS_DIRECTORY is not set"),
+    ],
+)
+def test_a_credential_that_is_not_there_is_a_fault(tmp_path: Path, name: str, folder: bool, said: str) -> None:
+    environment = {"CREDENTIALS_DIRECTORY": str(tmp_path)} if folder else {}
+    with pytest.raises(ConfigError, match=f"zone: the credential {name} cannot be read: .*{said}"):
+        parse(f'zone = {{ credential = "{name}" }}', environment)
+
+
+@pytest.mark.parametrize(
+    "lms",
+    [
+        'bridge = "blackboard"\nurl = "http://learn.example.edu"\nkey = "k"\nsecret = "s"\nzone = "Europe/Oslo"',
+        'bridge = "brightspace"\nurl = "http://lms.example.edu"\nzone = "Europe/Oslo"',
+        'bridge = "itslearning"\nwrite_url = "http://x.example/a.svc"\nread_url = "https://x.example/a.svc"',
+        'bridge = "learningspace"\nurl = "http://sim.example.edu"',
+    ],
+)
+def test_no_lms_is_reached_unencrypted_over_the_network(lms: str) -> None:
+    with pytest.raises(ConfigError, match="https://"):
+        parse(f"[lms.a]\n{lms}", {})
+
+
 def test_a_secret_that_is_nowhere_is_a_fault_with_its_path() -> None:
     with pytest.raises(ConfigError, match=r"server\.host: the environment has no HOST"):
         parse('[server]\nhost = { env = "HOST" }', {})

@@ -31,6 +31,7 @@ from app.web import (
 )
 from app.web.lane import EVERYWHERE, Lane
 from app.web.problems import answer
+from app.web.proxied import Proxied
 from app.web.shown import moment
 from app.web.traced import trace
 from bridges.errors import Denied, Rejected, Transient
@@ -86,6 +87,8 @@ def flask_app(parts: Parts) -> Flask:
     for kind, status in STATUS.items():
         app.register_error_handler(kind, partial(_failed, status))
     app.wsgi_app = Counted(Lane(app.wsgi_app, parts.feeds, parts.now), metrics)  # type: ignore[method-assign]
+    if proxies := parts.config.server.proxies:
+        app.wsgi_app = Proxied(app.wsgi_app, proxies)  # type: ignore[method-assign]
     return app
 
 
