@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -43,7 +44,9 @@ def events(run: int) -> Response:
         return refusal
     response = Response(stream(imports, run), content_type="text/event-stream")
     response.headers.update({"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-    response.call_on_close(listeners.release)
+    place = ExitStack()  # given back once, however often the response is closed
+    place.callback(listeners.release)
+    response.call_on_close(place.close)
     return response
 
 
