@@ -79,6 +79,13 @@ def test_a_room_is_a_feed_like_any_other(feeds: Feeds) -> None:
     assert titles(feeds, "lab") == ["Booked"]
 
 
+def test_the_institutions_calendar_is_a_feed_like_any_other(feeds: Feeds, campus: Campus) -> None:
+    campus.courses[""] = {}
+    campus.put("i", lesson("Open day"), course="")
+    feeds.add("campus", "Campus", CalendarRef("school", Kind.INSTITUTION), public=True)
+    assert titles(feeds, "campus") == ["Open day"]
+
+
 def test_a_change_in_one_of_them_moves_the_validators(feeds: Feeds, campus: Campus) -> None:
     feeds.add("all", "All", COURSE, PHYSICS, public=True)
     before = feeds.snapshot_for_public("all", Form.ICS)
