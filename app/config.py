@@ -468,8 +468,8 @@ def example() -> str:
     """The text of config.example.toml: every key with its meaning and its default, made from the code."""
     head = [
         "# calbridge: every setting, each with its default. Copy this file to config.toml and change what you need.",
-        '# A secret may stand elsewhere: in place of any value write { env = "NAME" }, { file = "/path" } or, to have it',
-        '# from systemd, { credential = "NAME" }.',
+        '# A secret may stand elsewhere: in place of any value write { env = "NAME" }, { file = "/path" } or, to have',
+        '# it from systemd, { credential = "NAME" }.',
         "# `calbridge check-config` tells everything that is wrong with it.",
         "",
         *_keys({"zone": _File.model_fields["zone"]}),

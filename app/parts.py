@@ -37,6 +37,7 @@ from app.notices.outbox import Notices
 from app.refresh import Refreshes
 from app.retention import Retention
 from app.store.engine import open_engine
+from app.store.look import hindrance
 from app.store.migrate import NewerStore, migrate
 from app.store.quota import StoreMeter
 from app.store.refs import known_refs
@@ -246,11 +247,19 @@ def open_parts(config: Config, *, now: Callable[[], datetime] = clock) -> Parts:
         engine = open_engine(config.store.url)
         migrate(engine)
     except (SQLAlchemyError, CommandError, NewerStore, ImportError, OSError) as error:
-        raise ConfigError([f"store.url: the database cannot be opened: {error}"]) from error
+        raise ConfigError([f"store.url: the database cannot be opened: {_why(config.store.url, error)}"]) from error
     parts = Parts(config, engine, now)
     if config.demo and not parts.feeds.list():
         _publish_demo(parts)
     return parts
+
+
+def _why(url: str, error: Exception) -> str:
+    """SQLite tells neither which file nor what is wrong with it."""
+    try:
+        return hindrance(url) or str(error)
+    except SQLAlchemyError:
+        return str(error)
 
 
 def fetch_settings(config: Config) -> FetchSettings:

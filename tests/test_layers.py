@@ -85,6 +85,11 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {"app.cli.common", "app.config", "app.parts", "app.store", "bridges"},
         {"click", "sqlalchemy"},
     ),
+    "app.cli.checking": (
+        {"app.cli.common", "app.config", "app.cautions", "app.store.look"},
+        {"click"},
+    ),
+    "app.cautions": ({"app.config"}, set()),
     "app.tied": (set(), set()),
     "app.logs": (set(), {"structlog"}),
     "app.audit": ({"app.store"}, {"sqlalchemy"}),

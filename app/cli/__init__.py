@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli import calendars, credentials, drift, feeds, imports, keeping, serving, store, subscriptions
+from app.cli import calendars, checking, credentials, drift, feeds, imports, keeping, serving, store, subscriptions
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -17,7 +17,7 @@ def main(context: click.Context, path: str | None) -> None:
 
 
 for _command in (
-    *(serving.serve, serving.work_command, serving.check_config),
+    *(serving.serve, serving.work_command, checking.check_config),
     *(calendars.calendars, calendars.expand, calendars.explain, calendars.itslearning),
     *(feeds.feed, feeds.refresh),
     *(imports.import_file, imports.run, imports.batch, imports.undo, imports.purge),

@@ -1,4 +1,4 @@
-"""`serve`, `work` and `check-config`: the processes, and the settings they run on."""
+"""`serve` and `work`: the processes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.cli.checking import warn
 from app.cli.common import config_file, parts, told
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def _listen(joined: Parts, host: str, port: int, worker: bool) -> None:
             f"on {host} others can reach this server, and whatever writes needs a token then: "
             "make one first with 'calbridge token add NAME'"
         )
+    warn(joined.config)
     path = config_file()
     if path:  # for the processes that are started now
         os.environ["CALBRIDGE_CONFIG"] = os.path.abspath(path)
@@ -119,6 +121,7 @@ def work_command(tied: int | None) -> None:
         joined = parts()
         configure(joined.config.log.level, joined.config.log.form, secrets_of(joined.config))
         if not tied:
+            warn(joined.config)
             click.echo("calbridge works (Ctrl-C stops it)")
         with attended(joined.imports, stop):
             work(
@@ -128,19 +131,3 @@ def work_command(tied: int | None) -> None:
                 chores=[Chores(joined.feeds, joined.now).run, joined.notices.run, joined.retention.run],
             )
         joined.close()
-
-
-@click.command("check-config")
-@click.option("--example", is_flag=True, help="Print config.example.toml instead.")
-def check_config(example: bool) -> None:
-    """Tell everything that is wrong with the configuration."""
-    from app import config
-
-    if example:
-        click.echo(config.example(), nl=False)
-        return
-    with told():
-        path = config_file()
-        loaded = config.load(path, os.environ)
-        said = f"{path} is in order" if path else "no configuration: the defaults, with a demo campus"
-        click.echo(f"{said}. Connections: {', '.join(sorted(loaded.connections))}")

@@ -1,0 +1,45 @@
+"""`check-config`: whether the settings are in order, what they reach, and what is dangerous about them."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.common import config_file, told
+
+if TYPE_CHECKING:
+    from app.config import Config
+
+
+@click.command("check-config")
+@click.option("--example", is_flag=True, help="Print config.example.toml instead.")
+def check_config(example: bool) -> None:
+    """Tell everything that is wrong with the configuration, and whether the store that it names can be used."""
+    from app import config
+    from app.store.look import seen
+
+    if example:
+        click.echo(config.example(), nl=False)
+        return
+    with told():
+        path = config_file()
+        loaded = config.load(path, os.environ)
+        said = f"{path} is in order" if path else "no configuration: the defaults, with a demo campus"
+        click.echo(f"{said}. Connections: {', '.join(sorted(loaded.connections))}")
+        warn(loaded)
+        click.echo(f"the store: {seen(loaded.store.url)}")
+
+
+def warn(config: Config) -> None:
+    """Say on standard error what is dangerous about these settings."""
+    from app.cautions import cautions
+
+    path = config_file()
+    text, mode = "", 0
+    if path:
+        with open(path, encoding="utf-8") as file:
+            text, mode = file.read(), os.fstat(file.fileno()).st_mode
+    for caution in cautions(config, text, mode):
+        click.echo(f"calbridge: careful: {caution}", err=True)
