@@ -32,7 +32,7 @@ BIG, SMALL = CalendarRef("lms", Kind.COURSE, "big"), CalendarRef("lms", Kind.COU
 class SlowLms(MemoryLms):
     """`latency` in seconds; `most` is the highest count of writes that were under way at once."""
 
-    rules: SinkRules = field(default_factory=lambda: replace(KINDS["keys come back"], writers=3))
+    rules: SinkRules = field(default_factory=lambda: replace(KINDS["no keys, no days"], writers=3))
     latency: float = 0.003
     most: int = 0
     busy: int = 0
