@@ -43,7 +43,7 @@ from app.feeds.policies import USUAL, Policies, changed
 from app.feeds.rhythm import OUTDATED, Forecast, Rhythm, a_day, forecast, pace, topped_up
 from app.feeds.shelf import Body, Shelf
 from app.feeds.since import Changes
-from app.feeds.tidy import Tidied, tidy, used
+from app.feeds.tidy import Tidied, persons, tidy, used
 from app.ics.render import one_line
 from app.store.leases import Busy, lease
 from bridges.contract import PartialSource, Priced, Quota, Source
@@ -246,8 +246,11 @@ class Feeds:
         now = self._now().astimezone(self.zone)
         window = self._horizon.at(now)
         counts = Counter(CalendarRef.parse(name).lms for name in used(self._engine, enabled=True))
+        people = Counter(CalendarRef.parse(name).lms for name in persons(self._engine))
         return [
-            forecast(lms, count, self._rhythm, window, now, self._cost_at(lms), a_day(self._quota(lms), now))
+            forecast(
+                lms, count, self._rhythm, window, now, self._cost_at(lms), a_day(self._quota(lms), now), people[lms]
+            )
             for lms, count in sorted(counts.items())
         ]
 

@@ -37,6 +37,12 @@ def used(engine: Engine, *, enabled: bool = False) -> set[str]:
     return calendars
 
 
+def persons(engine: Engine) -> set[str]:
+    """The persons that enabled feeds name: their directory is asked once a day for each."""
+    with engine.connect() as connection:
+        return _used(connection, True)[1]
+
+
 def tidy(engine: Engine, now: datetime) -> Tidied:
     """Mark what is unused since now, and forget what has been for long. What a feed uses again is marked no more."""
     with writing(engine) as connection:
