@@ -24,10 +24,10 @@ from app.feeds.behind import Behind
 from app.feeds.rhythm import Rhythm
 from app.feeds.serve import Feeds
 from app.ics import Limits
-from app.imports.drift import Policy as DriftPolicy
-from app.imports.drifts import Drifts
-from app.imports.guard import Guard
-from app.imports.policies import Policies
+from app.imports.deciding.guard import Guard
+from app.imports.drift.changes import Policy as DriftPolicy
+from app.imports.drift.drifts import Drifts
+from app.imports.drift.policies import Policies
 from app.imports.pull.addresses import Fences
 from app.imports.pull.fetch import FetchSettings, check_urllib3
 from app.imports.pull.subscriptions import Subscriptions

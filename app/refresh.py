@@ -8,7 +8,7 @@ from datetime import datetime
 
 from app.feeds.feed import Outcome
 from app.feeds.serve import Feeds
-from app.imports.drifts import Check, Drifts
+from app.imports.drift.drifts import Check, Drifts
 from app.imports.pull.subscriptions import NoSubscription, Subscriptions, Visit
 from bridges.model import CalendarRef
 

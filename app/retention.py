@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, delete, func, or_, select, tuple_
 
 from app.config import Keep
-from app.imports.runs import Ending, Kind
+from app.imports.record.runs import Ending, Kind
 from app.store import tables
 from app.store.engine import writing
 

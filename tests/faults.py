@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
-from app.imports.guard import Guard
-from app.imports.outcome import Outcome
+from app.imports.deciding.guard import Guard
+from app.imports.record.outcome import Outcome
+from app.imports.record.runs import Ending
 from app.imports.run import Imports
-from app.imports.runs import Ending
 from app.store import tables
 from app.store.engine import open_engine
 from bridges.blackboard import BlackboardBridge, BlackboardSettings

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.imports.drift import Kind, Policy
-from app.imports.drifts import Look
+from app.imports.drift.changes import Kind, Policy
+from app.imports.drift.drifts import Look
 from bridges.contract import Sink
 from bridges.model import Event, RemoteRef, SyncKey, Timed
 from tests.bridges.contract import SPECIMEN, key

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from app.feeds.feed import Form
-from app.imports.guard import Guard
-from app.imports.outcome import Outcome
+from app.imports.deciding.guard import Guard
+from app.imports.record.outcome import Outcome
+from app.imports.record.runs import Ending
 from app.imports.run import Imports
-from app.imports.runs import Ending
 from app.parts import Parts
 from bridges.errors import Denied
 from bridges.model import CalendarRef, Event, Found, RemoteRef

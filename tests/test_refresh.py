@@ -14,7 +14,7 @@ from app.cli import main
 from app.config import ConfigError, parse
 from app.feeds.feed import Did
 from app.feeds.feed import Outcome as Reading
-from app.imports.drifts import Check
+from app.imports.drift.drifts import Check
 from app.imports.pull.rhythm import Visit, What
 from app.imports.pull.wish import Wish
 from app.parts import Parts, fetch_settings, open_parts

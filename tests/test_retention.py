@@ -13,8 +13,8 @@ from sqlalchemy import func, insert, select
 
 from app.cli import main
 from app.config import parse
+from app.imports.record.runs import Ending
 from app.imports.run import NoRun
-from app.imports.runs import Ending
 from app.parts import Parts, open_parts
 from app.retention import PORTION, RULES
 from app.store import tables

@@ -13,7 +13,7 @@ import click
 from app.cli.common import NOTHING_READ, parts, told
 
 if TYPE_CHECKING:
-    from app.imports.drift import Drift
+    from app.imports.drift.changes import Drift
 
 STATUS = {"same": 0, "drifted": 3, "doubtful": 3, "left": 4, "busy": 4}
 """Exit statuses; all else is 2."""
@@ -35,7 +35,7 @@ def drift(context: click.Context, calendar: str | None, source: str | None, beli
         return
     if not calendar:
         raise click.UsageError("say which calendar to check: --into lms/kind/id")
-    from app.imports.drifts import check_to_json
+    from app.imports.drift.drifts import check_to_json
 
     with told():
         joined = parts()
@@ -56,7 +56,7 @@ def drift(context: click.Context, calendar: str | None, source: str | None, beli
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def drift_list(calendar: str | None, source: str | None, as_json: bool) -> None:
     """All that people have changed or deleted, as the latest checks and imports found it. Reads no LMS."""
-    from app.imports.drifts import drift_to_json
+    from app.imports.drift.drifts import drift_to_json
 
     with told():
         joined = parts()
@@ -98,7 +98,7 @@ def drift_restore(ids: tuple[int, ...], as_json: bool) -> None:
 @click.option("--every", type=click.IntRange(-1, 8760), help="Hours between two checks; 0: none, -1: as usual.")
 def drift_set(calendar: str, source: str | None, policy: str | None, every: int | None) -> None:
     """Set what becomes of people's changes to one import, or how often a calendar is checked."""
-    from app.imports.drift import Policy
+    from app.imports.drift.changes import Policy
 
     with told():
         if (policy is None) == (every is None):
@@ -116,7 +116,7 @@ def drift_set(calendar: str, source: str | None, policy: str | None, every: int 
 
 def _show(drifts: Sequence[Drift], zone: tzinfo) -> None:
     """One line for each, and one for each field that differs; times in `zone`."""
-    from app.imports.drift import shown
+    from app.imports.drift.changes import shown
 
     for each in drifts:
         mark = "accepted" if each.accepted else ""

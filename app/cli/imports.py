@@ -14,8 +14,8 @@ from app.cli.progress import bar
 from app.cli.routes import routes_from
 
 if TYPE_CHECKING:
-    from app.imports.outcome import Outcome
-    from app.imports.routed_outcome import RoutedOutcome
+    from app.imports.record.outcome import Outcome
+    from app.imports.record.routed_outcome import RoutedOutcome
     from app.imports.run import Run
     from app.parts import Parts
 
@@ -91,8 +91,8 @@ def import_file(
     """
     from app.config import zone_of
     from app.ics.floating import Floating
-    from app.imports.batch import NOWHERE
-    from app.imports.rules import Rules, rename
+    from app.imports.deciding.rules import Rules, rename
+    from app.imports.record.batch import NOWHERE
     from app.imports.run import Match, Mode
     from app.imports.subscription import Import
     from app.imports.window import window_of
@@ -211,7 +211,7 @@ def run_resume(number: int, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def run_refused(number: int | None, as_json: bool) -> None:
     """What the LMS, or its rules, refused in a RUN (default: the latest), with reason and line of the file."""
-    from app.imports.runs import refusal
+    from app.imports.record.runs import refusal
 
     with told():
         imports = parts().imports

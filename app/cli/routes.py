@@ -6,7 +6,7 @@ import tomllib
 from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
-    from app.imports.routes import Routes
+    from app.imports.deciding.routes import Routes
 
 FORM = 'the file of routes has to be of the form: routes = ["category:COURSE *=>learn/course/courseId:{1}"]'
 
@@ -14,7 +14,7 @@ FORM = 'the file of routes has to be of the form: routes = ["category:COURSE *=>
 def routes_from(calendar: str | None, options: tuple[str, ...], file: BinaryIO | None, source: str) -> Routes | None:
     """The routes, those of the options first; None where one calendar was named instead. ValueError where both were,
     or neither, or where a name is lacking: what an import has in every calendar is told by its name."""
-    from app.imports.routes import routes_of
+    from app.imports.deciding.routes import routes_of
 
     texts = [*options, *(_texts(file) if file else ())]
     if bool(calendar) == bool(texts):

@@ -107,7 +107,7 @@ def work_command(tied: int | None) -> None:
 
     from app.config import secrets_of
     from app.feeds.chores import Chores
-    from app.imports.queue import attended
+    from app.imports.writing.queue import attended
     from app.logs import configure
     from app.tied import end_with
     from app.work import work

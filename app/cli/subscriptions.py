@@ -46,8 +46,8 @@ def subscription_add(
     headers: tuple[str, ...],
 ) -> None:
     """Pull the calendar at URL (https, webcal) from now on. KEY=VALUE as for 'subscription set'."""
-    from app.imports.batch import NOWHERE
     from app.imports.pull.wish import Wish, changed
+    from app.imports.record.batch import NOWHERE
     from app.imports.run import Mode
 
     with told():

@@ -7,7 +7,8 @@ icalendar stamps a random UID, and is thirty times slower.
 Choices that clients made for us:
 
 * Times carry the feed's zone, with one VTIMEZONE that Outlook accepts; where that zone has no plain yearly rule, where
-  an hour happens twice, and outside the years shown, a time is written in UTC instead: never a wrong instant.
+  an hour happens twice, and outside the years shown, a time is written in UTC instead: never a wrong instant. RFC 5545
+  section 3.3.5 would have a time of that hour be its first, but ical.js takes it for the second.
 * A deadline has no DTEND: RFC 5545 section 3.8.2.2 wants the end later than the start, and section 3.6.1 says that an
   event without one ends when it starts.
 * Whole days and deadlines are TRANSPARENT: a holiday or a due date keeps nobody busy.
@@ -90,7 +91,8 @@ class Clock:
         if bisect_right(self._borders, instant) % 2 == 0:
             return instant
         local = instant.astimezone(self._zone)
-        return instant if local.fold else local
+        twice = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+        return instant if twice else local
 
     def text(self, moment: datetime) -> str:
         """The end of a DTSTART or DTEND line, from its parameters on (RFC 5545 section 3.3.5)."""
@@ -146,7 +148,7 @@ def piece(item: Published, clock: Clock, more: str = "") -> bytes:
     optional = (
         (fold(f"DESCRIPTION:{text}\r\n") if event.text and (text := escaped(event.text)) else "")
         + (fold(f"LOCATION:{place}\r\n") if event.place and (place := escaped(event.place)) else "")
-        + (fold(f"CATEGORIES:{names}\r\n") if (names := ",".join(filter(None, map(escaped, event.categories)))) else "")
+        + (_categories(event.categories) if event.categories else "")
         + (fold(f"URL:{link}\r\n") if event.url and (link := clean_url(event.url)) else "")
     )
     if item.alarm is not None:
@@ -156,6 +158,13 @@ def piece(item: Published, clock: Clock, more: str = "") -> bytes:
         f"LAST-MODIFIED:{_utc(item.modified)}\r\nSEQUENCE:{item.sequence}\r\n{_when(event.when, clock, item.free)}"
         f"{fold(f'SUMMARY:{escaped(event.title)}')}\r\n{_STATUS[event.status]}{optional}{more}END:VEVENT\r\n"
     ).encode()
+
+
+def _categories(names: Iterable[str]) -> str:
+    """One line, and a further one after each name that ends in a backslash: ical.js takes the comma for escaped."""
+    known = ",".join(filter(None, map(escaped, names)))
+    lines = known.replace("\\\\,", "\\\\\n").split("\n")
+    return known and "".join(fold(f"CATEGORIES:{line}\r\n") for line in lines)
 
 
 _STATUS = {status: f"STATUS:{status.upper()}\r\n" for status in Status}

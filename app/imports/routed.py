@@ -13,18 +13,18 @@ from datetime import datetime, timedelta
 from sqlalchemy import Engine
 
 from app.ics import Reading
-from app.imports.batch import Batch, Batches, Standing
-from app.imports.case import Case
-from app.imports.decide import Decision, Importing
-from app.imports.guard import Guard, ReadingFacts
-from app.imports.outcome import Outcome
-from app.imports.part import Part, owed
-from app.imports.plan import NOTHING_UNREAD, Plan, Unread
-from app.imports.report import Progress
-from app.imports.routed_outcome import Missing, RoutedOutcome
-from app.imports.routes import Routes, Sorted, unmatched
+from app.imports.deciding.case import Case
+from app.imports.deciding.decide import Decision, Importing
+from app.imports.deciding.guard import Guard, ReadingFacts
+from app.imports.deciding.part import Part, owed
+from app.imports.deciding.plan import NOTHING_UNREAD, Plan, Unread
+from app.imports.deciding.routes import Routes, Sorted, unmatched
+from app.imports.record.batch import Batch, Batches, Standing
+from app.imports.record.outcome import Outcome
+from app.imports.record.report import Progress
+from app.imports.record.routed_outcome import Missing, RoutedOutcome
+from app.imports.record.runs import Ending, NotWaiting, Run
 from app.imports.run import Imports
-from app.imports.runs import Ending, NotWaiting, Run
 from app.imports.subscription import Import
 from app.store.leases import Busy, lease
 from bridges.errors import BridgeError, Transient

@@ -13,23 +13,23 @@ from sqlalchemy import Engine
 
 from app.ics import Limits, NotACalendar, Problem, Reading, read_occurrences
 from app.ics.floating import NOBODY_SAID, Floating
-from app.imports.basis import basis_of, same_again
-from app.imports.case import Case, Retrying
-from app.imports.decide import Importing, Purging, Restoring, Undoing
-from app.imports.desire import wishes
-from app.imports.drift import Drift
-from app.imports.drift import Policy as DriftPolicy
-from app.imports.guard import Guard
-from app.imports.held import RESUMABLE, TAKEN_UP, TRIED_AGAIN, HeldImports
-from app.imports.ledger import Ledger
-from app.imports.outcome import Outcome
-from app.imports.plan import NOTHING_UNREAD, Unread
-from app.imports.policies import Policies
-from app.imports.report import Progress, Report, report_to_json
-from app.imports.rules import NO_RULES, Rules
-from app.imports.runs import Ending, Kind, NoRun, NotWaiting, Run, Runs
+from app.imports.deciding.basis import basis_of, same_again
+from app.imports.deciding.case import Case, Retrying
+from app.imports.deciding.decide import Importing, Purging, Restoring, Undoing
+from app.imports.deciding.desire import wishes
+from app.imports.deciding.guard import Guard
+from app.imports.deciding.plan import NOTHING_UNREAD, Unread
+from app.imports.deciding.rules import NO_RULES, Rules
+from app.imports.drift.changes import Drift
+from app.imports.drift.changes import Policy as DriftPolicy
+from app.imports.drift.policies import Policies
+from app.imports.record.held import RESUMABLE, TAKEN_UP, TRIED_AGAIN, HeldImports
+from app.imports.record.outcome import Outcome
+from app.imports.record.report import Progress, Report, report_to_json
+from app.imports.record.runs import Ending, Kind, NoRun, NotWaiting, Run, Runs
 from app.imports.subscription import Import, Match, Mode
-from app.imports.works import Policy, Works, lease_name
+from app.imports.writing.ledger import Ledger
+from app.imports.writing.works import Policy, Works, lease_name
 from app.store.leases import Busy, is_held, lease
 from bridges.contract import Sink
 from bridges.errors import BridgeError, Denied

@@ -7,8 +7,8 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from app.ics.floating import NOBODY_SAID, Floating
-from app.imports.part import Part
-from app.imports.rules import NO_RULES, Rules
+from app.imports.deciding.part import Part
+from app.imports.deciding.rules import NO_RULES, Rules
 from bridges.model import CalendarRef, Window
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from app.imports.pull.register import Subscription
 from app.imports.pull.rhythm import Standing
-from app.imports.runs import Run
+from app.imports.record.runs import Run
 from app.store.values import when_from_json
 from bridges.model import AllDay
 

@@ -20,8 +20,8 @@ from app.config import Mail
 from app.imports.pull.register import NoSubscription, Subscription
 from app.imports.pull.rhythm import Standing
 from app.imports.pull.subscriptions import Subscriptions
+from app.imports.record.runs import Ending, NoRun
 from app.imports.run import Imports
-from app.imports.runs import Ending, NoRun
 from app.notices.letters import Letter, asking, stopped
 from app.notices.post import NotPosted, message_of, post
 from app.notices.ticket import plan_hash, sealed, ticket_for

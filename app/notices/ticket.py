@@ -9,7 +9,7 @@ from datetime import datetime
 
 from itsdangerous import BadData, URLSafeSerializer
 
-from app.imports.runs import Run
+from app.imports.record.runs import Run
 
 PURPOSE = "say yes or no to a plan"
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from flask import Response, current_app, g, request
 
 from app import accounts, tokens
-from app.imports.runs import NoRun
+from app.imports.record.runs import NoRun
 from app.metrics import Metrics
 from app.parts import Parts
 from app.web import session

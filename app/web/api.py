@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, json, request
 
 from app.feeds.feed import Did, Feed
-from app.imports.routed_outcome import RoutedOutcome
+from app.imports.record.routed_outcome import RoutedOutcome
 from app.imports.run import NoRun, NotWaiting, Outcome, Run
 from app.web import access, uploads
 from app.web.links import links_of

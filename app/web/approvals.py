@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, make_response, render_template, request
 
-from app.imports.runs import Ending, NoRun, NotWaiting, Run
+from app.imports.record.runs import Ending, NoRun, NotWaiting, Run
 from app.notices.letters import counts, rows
 from app.notices.ticket import Ticket, opened
 from app.web import access

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, json, request
 
-from app.imports.drift import Policy
-from app.imports.drifts import Look, NoDrift, check_to_json, drift_to_json
+from app.imports.drift.changes import Policy
+from app.imports.drift.drifts import Look, NoDrift, check_to_json, drift_to_json
 from app.web import access, uploads
 from app.web.problems import answer
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, json
 
+from app.imports.record.runs import Ending
 from app.imports.run import Imports
-from app.imports.runs import Ending
 from app.web import access
 from app.web.problems import answer
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from flask import Blueprint, Response, json, request
 
-from app.imports.batch import NOWHERE
 from app.imports.pull.fetch import Credential
 from app.imports.pull.subscriptions import NoSubscription, Wish, to_json, visit_to_json
 from app.imports.pull.wish import changed
+from app.imports.record.batch import NOWHERE
 from app.web import access, uploads
 from app.web.problems import answer
 

@@ -10,9 +10,9 @@ from flask import Request
 
 from app.config import zone_of
 from app.ics.floating import Floating
-from app.imports.batch import NOWHERE
-from app.imports.routes import Routes, routes_of
-from app.imports.rules import Rules, rename
+from app.imports.deciding.routes import Routes, routes_of
+from app.imports.deciding.rules import Rules, rename
+from app.imports.record.batch import NOWHERE
 from app.imports.run import Match, Mode, Run
 from app.imports.subscription import Import
 from app.imports.window import window_of

@@ -10,8 +10,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from app.ics import Limits
-from app.imports.guard import Guard
-from app.imports.outcome import Outcome
+from app.imports.deciding.guard import Guard
+from app.imports.record.outcome import Outcome
 from app.imports.run import Imports
 from app.store import tables
 from app.store.engine import open_engine

@@ -199,9 +199,7 @@ def test_a_narrower_token_dies_with_its_parent_and_not_before(both: tuple[Feeds,
     assert not opens(feeds, other)
 
 
-def test_a_narrower_token_shows_no_more_and_no_longer_than_its_parent(
-    both: tuple[Feeds, str], world: World
-) -> None:
+def test_a_narrower_token_shows_no_more_and_no_longer_than_its_parent(both: tuple[Feeds, str], world: World) -> None:
     feeds, _ = both
     guest = feeds.add_token("mine", "guest", MONDAY + DAY, Narrow((COURSE,), Privacy.NO_DESCRIPTION))
     child = feeds.add_child(guest, "mine", "child", MONDAY + 9 * DAY, ALL)

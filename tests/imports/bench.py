@@ -9,13 +9,13 @@ from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import Engine
 
-from app.imports.apply import apply, unhindered
-from app.imports.desire import wishes
-from app.imports.ledger import Ledger
-from app.imports.plan import Desired, Entry, Plan, Unread, make_plan
-from app.imports.progress import At
-from app.imports.report import Progress, Report, silent
-from app.imports.writer import Writer
+from app.imports.deciding.desire import wishes
+from app.imports.deciding.plan import Desired, Entry, Plan, Unread, make_plan
+from app.imports.record.report import Progress, Report, silent
+from app.imports.writing.apply import apply, unhindered
+from app.imports.writing.ledger import Ledger
+from app.imports.writing.progress import At
+from app.imports.writing.writer import Writer
 from app.store import tables
 from app.store.engine import open_engine
 from bridges.contract import Sink

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 
 from app.config import parse
-from app.imports.queue import attended
+from app.imports.writing.queue import attended
 from app.parts import Parts, open_parts
 from bridges.model import CalendarRef
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine, event
 
-from app.imports.guard import Guard
+from app.imports.deciding.guard import Guard
 from app.imports.run import Imports, Policy
 from app.store import tables
 from app.store.engine import open_engine

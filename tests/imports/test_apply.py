@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
-from app.imports.plan import State
-from app.imports.report import Deed, report_to_json
-from app.imports.writer import MOST_SPENT_KEYS
+from app.imports.deciding.plan import State
+from app.imports.record.report import Deed, report_to_json
+from app.imports.writing.writer import MOST_SPENT_KEYS
 from app.store import tables
 from app.store.days import remembered_days
 from app.store.engine import open_engine

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.ics import Limits
-from app.imports.outcome import Outcome
-from app.imports.rules import Rules
+from app.imports.deciding.rules import Rules
+from app.imports.record.outcome import Outcome
+from app.imports.record.runs import Ending
 from app.imports.run import Mode
-from app.imports.runs import Ending
 from bridges.model import Window
 from tests.imports.bench import HERE
 from tests.imports.lms import KINDS, UNFIT, UNWANTED, MemoryLms

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.imports.content import identified
-from app.imports.plan import BY_CONTENT, Create, Delete, Desired, Entry, Plan, State, Unread, Update, make_plan
+from app.imports.deciding.content import identified
+from app.imports.deciding.plan import BY_CONTENT, Create, Delete, Desired, Entry, Plan, State, Unread, Update, make_plan
 from app.imports.subscription import Match, Mode
 from bridges.contract import SinkRules
 from bridges.model import Event, OccurrenceId, RemoteRef

@@ -12,13 +12,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from app.imports.drift import Kind, Policy
-from app.imports.drifts import Drifts, Look, NoDrift
-from app.imports.guard import Guard
-from app.imports.outcome import Outcome
-from app.imports.policies import Policies
-from app.imports.report import Deed
-from app.imports.runs import Ending
+from app.imports.deciding.guard import Guard
+from app.imports.drift.changes import Kind, Policy
+from app.imports.drift.drifts import Drifts, Look, NoDrift
+from app.imports.drift.policies import Policies
+from app.imports.record.outcome import Outcome
+from app.imports.record.report import Deed
+from app.imports.record.runs import Ending
 from bridges.errors import Denied, Transient
 from bridges.model import Calendar, CalendarRef, Event, Found, RemoteRef, Window
 from tests.imports.bench import HERE, HOUR, at

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from app.imports.runs import Ending
+from app.imports.record.runs import Ending
 from tests.imports.slow import BIG, SMALL, TERM, SlowLms, imports, meanwhile, store, ticking, timetable, until
 
 

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from app.imports.forecast import Forecast, forecast
-from app.imports.plan import Create, Plan
+from app.imports.deciding.forecast import Forecast, forecast
+from app.imports.deciding.plan import Create, Plan
 from bridges.contract import Quota, SinkRules
 from tests.imports.bench import HERE, SCOPE, at, single
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.imports.guard import Guard, ReadingFacts
-from app.imports.plan import Desired, Entry, State, make_plan
+from app.imports.deciding.guard import Guard, ReadingFacts
+from app.imports.deciding.plan import Desired, Entry, State, make_plan
 from bridges.model import OccurrenceId, RemoteRef
 from tests.imports.bench import HERE, NOW, SCOPE, at, single
 from tests.imports.lms import KINDS
@@ -85,7 +85,9 @@ def renamed(uids: list[str]) -> list[str]:
 
 def test_a_file_whose_uids_are_new_and_whose_events_are_not_is_held_with_a_way_out() -> None:
     (text,) = objections(names(0, 40), [*renamed(names(0, 38)), *names(100, 102)], previous=40)
-    assert text.startswith("Of the file's 40 events, 40 came under a UID that was not there before, and 38 of these stand")
+    assert text.startswith(
+        "Of the file's 40 events, 40 came under a UID that was not there before, and 38 of these stand"
+    )
     assert "--match content" in text
 
 

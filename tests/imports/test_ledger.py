@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.imports.ledger import Ledger, slot_from_text
-from app.imports.plan import Create, Delete, Desired, Plan, State, Update
+from app.imports.deciding.plan import Create, Delete, Desired, Plan, State, Update
+from app.imports.writing.ledger import Ledger, slot_from_text
 from bridges.model import AllDay, CalendarRef, Kind, OccurrenceId, RemoteRef
 from tests.imports.bench import HERE, NOW, SCOPE, at, day, memory_store, single, slot
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.imports.plan import (
+from app.imports.deciding.plan import (
     NOTHING_UNREAD,
     Create,
     Delete,
@@ -21,7 +21,7 @@ from app.imports.plan import (
     make_plan,
     sync_key,
 )
-from app.imports.report import plan_to_json
+from app.imports.record.report import plan_to_json
 from bridges.contract import SinkRules
 from bridges.model import AllDay, CalendarRef, Event, Kind, OccurrenceId, RemoteRef
 from tests.imports.bench import HERE, NOW, SCOPE, at, day, single, slot

@@ -13,10 +13,10 @@ from threading import Event
 import pytest
 from sqlalchemy import Engine, update
 
-from app.imports.queue import attended
+from app.imports.record.runs import Ending, Run
 from app.imports.run import MOST_TRIES, Imports, NotWaiting
-from app.imports.runs import Ending, Run
 from app.imports.subscription import Import
+from app.imports.writing.queue import attended
 from app.store import tables
 from app.store.engine import writing
 from bridges.errors import Denied

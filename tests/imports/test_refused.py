@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from app.imports.record.runs import Ending, Kind, refusal
+from app.imports.record.whereabouts import lines_of
 from app.imports.run import NotWaiting
-from app.imports.runs import Ending, Kind, refusal
-from app.imports.whereabouts import lines_of
 from bridges.errors import Rejected
 from bridges.model import CalendarRef, Event, RemoteRef, SyncKey
 from tests.imports.bench import HERE

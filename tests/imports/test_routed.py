@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine
 
-from app.imports.batch import NOWHERE
-from app.imports.guard import Guard
+from app.imports.deciding.guard import Guard
+from app.imports.deciding.routes import routes_of
+from app.imports.record.batch import NOWHERE
+from app.imports.record.routed_outcome import RoutedOutcome
+from app.imports.record.runs import Ending, NotWaiting
 from app.imports.routed import Routed
-from app.imports.routed_outcome import RoutedOutcome
-from app.imports.routes import routes_of
 from app.imports.run import Imports
-from app.imports.runs import Ending, NotWaiting
 from app.imports.subscription import Import, Match
 from bridges.contract import Sink
 from bridges.errors import Gone, NotSent

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.imports.routes import Route, Routes, routes_of, unmatched
+from app.imports.deciding.routes import Route, Routes, routes_of, unmatched
 from bridges.model import Event, Occurrence
 from tests.imports.bench import at, single
 

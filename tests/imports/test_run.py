@@ -13,13 +13,13 @@ import requests
 from sqlalchemy import select
 
 from app.ics import Limits, NotACalendar
-from app.imports.guard import Guard
-from app.imports.ledger import Ledger
-from app.imports.outcome import Outcome
-from app.imports.plan import Entry
-from app.imports.rules import NO_RULES, Rules
+from app.imports.deciding.guard import Guard
+from app.imports.deciding.plan import Entry
+from app.imports.deciding.rules import NO_RULES, Rules
+from app.imports.record.outcome import Outcome
+from app.imports.record.runs import Ending
 from app.imports.run import Imports, Mode
-from app.imports.runs import Ending
+from app.imports.writing.ledger import Ledger
 from app.store import tables
 from app.store.days import remembered_days
 from app.store.leases import Busy, lease

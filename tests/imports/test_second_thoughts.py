@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from app.imports.outcome import Outcome
+from app.imports.record.outcome import Outcome
+from app.imports.record.runs import Ending
 from app.imports.run import Imports, Mode, NoRun
-from app.imports.runs import Ending
 from bridges.model import Event
 from tests.imports.bench import HERE, at
 from tests.imports.lms import KINDS, SHAPES, Crash, Fault, MemoryLms, faulty, lms_of

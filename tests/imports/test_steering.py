@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, update
 
-from app.imports.outcome import Outcome
-from app.imports.report import Progress
+from app.imports.record.outcome import Outcome
+from app.imports.record.report import Progress
+from app.imports.record.runs import Ending
 from app.imports.run import Imports, NotWaiting, Policy
-from app.imports.runs import Ending
 from app.store import tables
 from app.store.engine import writing
 from app.store.quota import StoreMeter

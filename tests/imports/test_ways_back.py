@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import pytest
 
-from app.imports.drift import Policy
-from app.imports.outcome import Outcome
-from app.imports.policies import Policies
-from app.imports.report import Deed
-from app.imports.rules import Rules, rename, rules_from_json
+from app.imports.deciding.rules import Rules, rename, rules_from_json
+from app.imports.drift.changes import Policy
+from app.imports.drift.policies import Policies
+from app.imports.record.outcome import Outcome
+from app.imports.record.report import Deed
+from app.imports.record.runs import Ending, Kind
 from app.imports.run import Mode, NoRun
-from app.imports.runs import Ending, Kind
 from app.store.leases import Busy, lease
 from tests.imports.bench import HERE, at
 from tests.imports.lms import SHAPES, UNWANTED, Crash, Fault, MemoryLms, faulty, lms_of
@@ -205,7 +205,9 @@ class TestUndo:
         again = desk.imports().undo(run_of(desk.run(calendar(SINGLE))))
         assert (again.state, titles(lms)) == (Ending.DONE, [])
 
-    def test_what_was_deleted_there_meanwhile_is_no_obstacle_where_it_is_overwritten(self, desk: Desk, lms: MemoryLms) -> None:
+    def test_what_was_deleted_there_meanwhile_is_no_obstacle_where_it_is_overwritten(
+        self, desk: Desk, lms: MemoryLms
+    ) -> None:
         desk.run(calendar(SINGLE))
         run = run_of(desk.run(calendar(MOVED)))
         lms.events.clear()

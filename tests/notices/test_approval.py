@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 
 from app import tokens
 from app.config import parse
+from app.imports.record.runs import Ending
 from app.imports.run import Outcome
-from app.imports.runs import Ending
 from app.notices.ticket import opened, sealed, ticket_for
 from app.parts import Parts, open_parts
 from bridges.model import CalendarRef, Window

@@ -1,7 +1,7 @@
 """What an importer loads, loaded beforehand."""
 
 import app.cli
-import app.imports.rules
+import app.imports.deciding.rules
 import app.imports.window
 import app.parts
 import bridges.blackboard

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from app.imports.ledger import Ledger
-from app.imports.plan import Create, Delete
+from app.imports.deciding.plan import Create, Delete
+from app.imports.writing.ledger import Ledger
 from app.store.days import remembered_days
 from bridges.model import AllDay, RemoteRef
 from tests.imports.bench import HERE, NOW, SCOPE, at, memory_store, single

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.imports.queue import attended
+from app.imports.writing.queue import attended
 from app.parts import Parts
 from app.web.events import MOST_LISTENERS, stream
 from tests.campus import EXAM, LECTURES, browser, calendar, open_campus

@@ -20,8 +20,6 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from app.ics import NotACalendar
-from app.imports.batch import NOWHERE
-from app.imports.outcome import Outcome
 from app.imports.pull import register
 from app.imports.pull.dial import Resolver, system_resolver
 from app.imports.pull.fetch import (
@@ -40,11 +38,13 @@ from app.imports.pull.register import NoSubscription, Subscription
 from app.imports.pull.rhythm import Body, Standing, State, Visit, What, after
 from app.imports.pull.told import objections, visit_of
 from app.imports.pull.wish import Wish, changed, shown
-from app.imports.report import Progress
+from app.imports.record.batch import NOWHERE
+from app.imports.record.outcome import Outcome
+from app.imports.record.report import Progress
+from app.imports.record.routed_outcome import RoutedOutcome
+from app.imports.record.runs import Ending
 from app.imports.routed import Routed
-from app.imports.routed_outcome import RoutedOutcome
 from app.imports.run import Imports
-from app.imports.runs import Ending
 from app.imports.subscription import Import
 from app.store.leases import Busy, Lease, lease
 from bridges.contract import Vault

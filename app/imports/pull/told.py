@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from app.imports.outcome import Outcome
 from app.imports.pull.rhythm import Visit, What
-from app.imports.report import Report
-from app.imports.routed_outcome import RoutedOutcome
-from app.imports.runs import Ending
+from app.imports.record.outcome import Outcome
+from app.imports.record.report import Report
+from app.imports.record.routed_outcome import RoutedOutcome
+from app.imports.record.runs import Ending
 
 NAMED = 5
 """So many calendars that cannot be written are named."""

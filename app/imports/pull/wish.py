@@ -10,9 +10,9 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from app.ics.floating import NOBODY_SAID, Floating
+from app.imports.deciding.routes import Routes, routes_of
+from app.imports.deciding.rules import NO_RULES, Rules, rename
 from app.imports.pull.addresses import Refused
-from app.imports.routes import Routes, routes_of
-from app.imports.rules import NO_RULES, Rules, rename
 from app.imports.subscription import Match, Mode
 from app.imports.window import window_of
 from bridges.model import CalendarRef, Window

@@ -8,11 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from app.imports.batch import NOWHERE
 from app.imports.pull.fetch import Credential
 from app.imports.pull.rhythm import Standing, What
 from app.imports.pull.subscriptions import to_json
 from app.imports.pull.wish import SETTINGS, Wish, changed, shown, unusual
+from app.imports.record.batch import NOWHERE
 from app.store.leases import Busy, lease
 from bridges.local import LocalBridge
 from tests.fakes.web import HOST, Web, answer, serving

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 
-from app.imports.guard import Guard
+from app.imports.deciding.guard import Guard
 from app.imports.pull import register
 from app.imports.pull.addresses import Fences
 from app.imports.pull.fetch import Credential, FetchError, FetchSettings, Refused

@@ -16,8 +16,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, case, delete, insert, null, select, update
 
-from app.imports.plan import Change, Create, Delete, Desired, Entry, Plan, State, Update
-from app.imports.undo import Line
+from app.imports.deciding.plan import Change, Create, Delete, Desired, Entry, Plan, State, Update
+from app.imports.deciding.undo import Line
 from app.store import tables
 from app.store.engine import writing
 from app.store.values import event_from_json, event_to_json, when_from_json, when_to_json

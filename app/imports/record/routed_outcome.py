@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.ics import Problem
-from app.imports.outcome import Outcome
-from app.imports.routes import Unmatched
-from app.imports.runs import Ending
+from app.imports.deciding.routes import Unmatched
+from app.imports.record.outcome import Outcome
+from app.imports.record.runs import Ending
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.ics import Reading
-from app.imports.plan import NOTHING_UNREAD, Unread
-from app.imports.routes import Routes, Sorted, routes_of
+from app.imports.deciding.plan import NOTHING_UNREAD, Unread
+from app.imports.deciding.routes import Routes, Sorted, routes_of
 from bridges.model import Occurrence
 
 

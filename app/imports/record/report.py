@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from app.imports.plan import Change, Create, Desired, Plan, Spared, State, Update
+from app.imports.deciding.plan import Change, Create, Desired, Plan, Spared, State, Update
 from app.store.values import event_to_json, when_to_json
 from bridges.model import OccurrenceId
 

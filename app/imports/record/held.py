@@ -15,9 +15,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, delete, insert, select, update
 
 from app.ics.floating import Floating
-from app.imports.part import part_from_json
-from app.imports.rules import rules_from_json
-from app.imports.runs import Ending, NotWaiting, Run
+from app.imports.deciding.part import part_from_json
+from app.imports.deciding.rules import rules_from_json
+from app.imports.record.runs import Ending, NotWaiting, Run
 from app.imports.subscription import Import, Match, Mode
 from app.store import tables
 from app.store.engine import writing

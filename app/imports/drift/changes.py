@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any
 
-from app.imports.guard import Guard
-from app.imports.plan import (
+from app.imports.deciding.guard import Guard
+from app.imports.deciding.plan import (
     Change,
     Create,
     Desired,

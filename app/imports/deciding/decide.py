@@ -8,16 +8,16 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from app.ics import Reading
-from app.imports.content import identified
-from app.imports.desire import Wishes
-from app.imports.drift import Drift, restore_plan
-from app.imports.guard import Guard, ReadingFacts, surprises
-from app.imports.ledger import Ledger
-from app.imports.plan import NOTHING_UNREAD, Desired, Plan, Unread, make_plan
-from app.imports.report import Note
-from app.imports.runs import Kind
+from app.imports.deciding.content import identified
+from app.imports.deciding.desire import Wishes
+from app.imports.deciding.guard import Guard, ReadingFacts, surprises
+from app.imports.deciding.plan import NOTHING_UNREAD, Desired, Plan, Unread, make_plan
+from app.imports.deciding.undo import purge_plan, undo_plan
+from app.imports.drift.changes import Drift, restore_plan
+from app.imports.record.report import Note
+from app.imports.record.runs import Kind
 from app.imports.subscription import Import, Match, Mode
-from app.imports.undo import purge_plan, undo_plan
+from app.imports.writing.ledger import Ledger
 from bridges.contract import SinkRules
 from bridges.model import OccurrenceId
 

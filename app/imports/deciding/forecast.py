@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from app.imports.plan import Plan
+from app.imports.deciding.plan import Plan
 from bridges.contract import Quota, SinkRules
 
 ASSUMED_PACE = 0.3

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from app.imports.forecast import WAITED_FOR, reserved
-from app.imports.ledger import Ledger
-from app.imports.progress import BEFORE, At, Phase, progress_to_json
-from app.imports.report import Progress, silent
-from app.imports.runs import Ending, Runs
+from app.imports.deciding.forecast import WAITED_FOR, reserved
+from app.imports.record.report import Progress, silent
+from app.imports.record.runs import Ending, Runs
+from app.imports.writing.ledger import Ledger
+from app.imports.writing.progress import BEFORE, At, Phase, progress_to_json
 from app.store.lanes import Lanes
 from app.store.leases import Lease
 from app.store.quota import StoreMeter
@@ -41,7 +41,7 @@ class Halted(NotSent):
 
 @dataclass(slots=True)
 class Steering:
-    """The step of one run (app.imports.apply).
+    """The step of one run (app.imports.writing.apply).
 
     `stopping` says that the worker is to end; `reserve` is the share of the quota that is left to feeds. `halted` is
     how the run stands if somebody stopped it; `worked` counts the seconds of all lanes at work.

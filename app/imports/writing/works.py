@@ -13,22 +13,22 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
-from app.imports.apply import PAUSE, apply, stopped
-from app.imports.case import Case
-from app.imports.decide import Decision
-from app.imports.drift import Policy as DriftPolicy
-from app.imports.forecast import Forecast, forecast
-from app.imports.guard import Guard
-from app.imports.held import HeldImports
-from app.imports.look import Looking
-from app.imports.outcome import Outcome
-from app.imports.policies import Policies
-from app.imports.progress import Phase
-from app.imports.report import Progress, Report, plan_to_json, report_to_json, silent
-from app.imports.runs import Ending, Kind, Run, Runs
-from app.imports.steering import Steering
-from app.imports.whereabouts import lines_of
-from app.imports.writer import Writer
+from app.imports.deciding.case import Case
+from app.imports.deciding.decide import Decision
+from app.imports.deciding.forecast import Forecast, forecast
+from app.imports.deciding.guard import Guard
+from app.imports.drift.changes import Policy as DriftPolicy
+from app.imports.drift.look import Looking
+from app.imports.drift.policies import Policies
+from app.imports.record.held import HeldImports
+from app.imports.record.outcome import Outcome
+from app.imports.record.report import Progress, Report, plan_to_json, report_to_json, silent
+from app.imports.record.runs import Ending, Kind, Run, Runs
+from app.imports.record.whereabouts import lines_of
+from app.imports.writing.apply import PAUSE, apply, stopped
+from app.imports.writing.progress import Phase
+from app.imports.writing.steering import Steering
+from app.imports.writing.writer import Writer
 from app.store.lanes import lanes
 from app.store.leases import Lease, lease
 from app.store.quota import StoreMeter

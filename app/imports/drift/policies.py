@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, delete, insert, select, update
 
-from app.imports.drift import Policy
+from app.imports.drift.changes import Policy
 from app.store import tables
 from app.store.engine import writing
 from bridges.model import CalendarRef

@@ -16,15 +16,15 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Engine, Row, select
 
-from app.imports import rounds
-from app.imports.drift import Drift, Policy, compared, shown
-from app.imports.guard import Guard
-from app.imports.ledger import Ledger, desired_from_json, slot_from_text
-from app.imports.look import UNREADABLE, Looking, Seen
-from app.imports.outcome import Outcome
-from app.imports.policies import Policies
+from app.imports.deciding.guard import Guard
+from app.imports.drift import rounds
+from app.imports.drift.changes import Drift, Policy, compared, shown
+from app.imports.drift.look import UNREADABLE, Looking, Seen
+from app.imports.drift.policies import Policies
+from app.imports.record.outcome import Outcome
+from app.imports.record.runs import Ending
 from app.imports.run import Imports
-from app.imports.runs import Ending
+from app.imports.writing.ledger import Ledger, desired_from_json, slot_from_text
 from app.store import tables
 from app.store.leases import Busy, lease
 from app.store.values import event_from_json, event_to_json

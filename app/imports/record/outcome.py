@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.ics import Problem
-from app.imports.plan import Plan
-from app.imports.report import Lines, Note, Report, note_to_json, plan_to_json, report_to_json, spared_note
-from app.imports.runs import Ending, Kind
+from app.imports.deciding.plan import Plan
+from app.imports.record.report import Lines, Note, Report, note_to_json, plan_to_json, report_to_json, spared_note
+from app.imports.record.runs import Ending, Kind
 
 
 @dataclass(frozen=True, slots=True)

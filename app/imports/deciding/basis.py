@@ -23,10 +23,10 @@ from zoneinfo import TZPATH
 from sqlalchemy import Row
 
 from app.ics import Limits
-from app.imports.outcome import Outcome
-from app.imports.plan import Plan
-from app.imports.report import Report
-from app.imports.runs import Ending
+from app.imports.deciding.plan import Plan
+from app.imports.record.outcome import Outcome
+from app.imports.record.report import Report
+from app.imports.record.runs import Ending
 from app.imports.subscription import Import
 from bridges.contract import Sink
 from bridges.errors import Rejected

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from app.imports.plan import Desired, Unread
-from app.imports.report import Deed, Note
+from app.imports.deciding.plan import Desired, Unread
+from app.imports.record.report import Deed, Note
 from app.imports.subscription import Match
 from bridges.contract import Sink
 from bridges.errors import Rejected

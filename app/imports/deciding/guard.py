@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.imports.plan import Change, Entry, Plan
+from app.imports.deciding.plan import Change, Entry, Plan
 from bridges.model import Event, OccurrenceId
 
 

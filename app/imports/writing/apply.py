@@ -16,10 +16,10 @@ from threading import Lock
 from time import sleep
 from typing import TypeVar
 
-from app.imports.plan import Change, Create, Delete, Plan, Update
-from app.imports.progress import At
-from app.imports.report import Deed, Note, Report, note, spared_note
-from app.imports.writer import Result, Writer, portions
+from app.imports.deciding.plan import Change, Create, Delete, Plan, Update
+from app.imports.record.report import Deed, Note, Report, note, spared_note
+from app.imports.writing.progress import At
+from app.imports.writing.writer import Result, Writer, portions
 from bridges.contract import BatchSink
 from bridges.errors import BridgeError, Denied, Transient
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from app.imports.rules import FIELDS
+from app.imports.deciding.rules import FIELDS
 from app.store.values import when_to_json
 from bridges.model import CalendarRef, Occurrence
 

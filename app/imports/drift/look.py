@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.imports.drift import Comparison, Policy, compare, compared, span_of
-from app.imports.guard import Guard
-from app.imports.ledger import Ledger
-from app.imports.plan import Create, Entry, Plan, State
+from app.imports.deciding.guard import Guard
+from app.imports.deciding.plan import Create, Entry, Plan, State
+from app.imports.drift.changes import Comparison, Policy, compare, compared, span_of
+from app.imports.writing.ledger import Ledger
 from bridges.contract import Lookup, Sink, Source
 from bridges.errors import Denied, Rejected
 

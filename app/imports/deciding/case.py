@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.ics import Reading
-from app.imports.decide import Decision, Importing, Purpose
-from app.imports.ledger import Ledger
-from app.imports.runs import Kind
+from app.imports.deciding.decide import Decision, Importing, Purpose
+from app.imports.record.runs import Kind
 from app.imports.subscription import Import
+from app.imports.writing.ledger import Ledger
 from bridges.contract import Sink, SinkRules
 
 

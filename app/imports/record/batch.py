@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, func, insert, select, update
 
-from app.imports.held import import_of, terms_of
-from app.imports.plan import State
-from app.imports.routes import Routes, routes_of
-from app.imports.runs import Ending, NoRun
+from app.imports.deciding.plan import State
+from app.imports.deciding.routes import Routes, routes_of
+from app.imports.record.held import import_of, terms_of
+from app.imports.record.runs import Ending, NoRun
 from app.imports.subscription import Import
 from app.store import tables
 from app.store.engine import writing

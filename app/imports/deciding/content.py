@@ -16,7 +16,7 @@ from datetime import datetime
 from hashlib import sha256
 from itertools import count
 
-from app.imports.plan import BY_CONTENT, Desired, Entry, State, is_over
+from app.imports.deciding.plan import BY_CONTENT, Desired, Entry, State, is_over
 from app.imports.subscription import Match
 from app.store.values import event_to_json, when_to_json
 from bridges.model import OccurrenceId, Window

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from app.imports.plan import (
+from app.imports.deciding.plan import (
     Change,
     Create,
     Desired,
@@ -17,7 +17,7 @@ from app.imports.plan import (
     generation_of,
     in_order,
 )
-from app.imports.report import Note, note
+from app.imports.record.report import Note, note
 from bridges.contract import SinkRules
 from bridges.model import CalendarRef, OccurrenceId, Window
 

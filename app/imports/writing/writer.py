@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
-from app.imports.ledger import Ledger
-from app.imports.plan import Change, Create, Delete, Desired, Entry, State, Update, next_generation, sync_key
-from app.imports.report import DELETED_THERE, Deed, Note, note
+from app.imports.deciding.plan import Change, Create, Delete, Desired, Entry, State, Update, next_generation, sync_key
+from app.imports.record.report import DELETED_THERE, Deed, Note, note
+from app.imports.writing.ledger import Ledger
 from bridges.contract import BatchSink, Drop, Order, Put, Sink
 from bridges.errors import BridgeError, Denied, Gone, KeyTaken, NotSent, Rejected, Transient
 from bridges.model import Event, OccurrenceId, RemoteRef

@@ -1,0 +1,1 @@
+"""What is to be done, decided as values: a file's occurrences → wishes → a plan, and whether it may run unasked."""
