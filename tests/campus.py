@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.config import parse
 from app.parts import Parts, open_parts
+from tests import stores
 
 NOW = datetime(2026, 10, 20, 9, 30, tzinfo=UTC)
 """A Tuesday, five days before Oslo's clocks go back."""
@@ -17,7 +18,7 @@ NOW = datetime(2026, 10, 20, 9, 30, tzinfo=UTC)
 
 def open_campus(folder: Path, *settings: str, now: datetime = NOW) -> Parts:
     """The demo campus with its store in `folder`; `settings` are lines of TOML."""
-    text = "\n".join([f'store.url = "sqlite:///{folder}/campus.sqlite3"', *settings])
+    text = "\n".join([stores.setting(folder / "campus.sqlite3"), *settings])
     return open_parts(parse(text, {}), now=lambda: now)
 
 

@@ -1,12 +1,15 @@
-"""What every test lives under: no network but loopback."""
+"""What every test lives under: no network but loopback, and stores that are taken back."""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from tests import stores
 
 
 class Unreachable(OSError):
@@ -39,3 +42,13 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", guarded_connect)
     monkeypatch.setattr(socket, "getaddrinfo", guarded_look_up)
+
+
+@pytest.fixture(autouse=True)
+def stores_are_taken_back() -> Iterator[None]:
+    yield
+    stores.take_back()
+
+
+def pytest_unconfigure() -> None:
+    stores.drop()

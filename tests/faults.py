@@ -16,14 +16,13 @@ from app.imports.deciding.guard import Guard
 from app.imports.record.outcome import Outcome
 from app.imports.record.runs import Ending
 from app.imports.run import Imports
-from app.store import tables
-from app.store.engine import open_engine
 from bridges.blackboard import BlackboardBridge, BlackboardSettings
 from bridges.brightspace import BrightspaceBridge, BrightspaceSettings
 from bridges.contract import PlainMeter, PlainVault, Sink, Tools
 from bridges.imip import ImipBridge, ImipSettings
 from bridges.itslearning import ItslearningBridge, ItslearningSettings
 from bridges.model import CalendarRef, Window
+from tests import stores
 from tests.campus import calendar
 from tests.fakes import blackboard, brightspace, itslearning
 from tests.fakes.smtp import FakeRelay
@@ -191,8 +190,7 @@ def seminars(count: int) -> bytes:
 @contextmanager
 def memory_store() -> Iterator[Engine]:
     """An empty store, while the block lasts."""
-    engine = open_engine("sqlite://")
-    tables.metadata.create_all(engine)
+    engine = stores.in_memory()
     yield engine
     engine.dispose()
 

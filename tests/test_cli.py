@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from app.cli import main
 from app.config import example
+from tests import stores
 from tests.campus import EXAM, LECTURES, calendar
 from tests.fakes.itslearning import FakeItslearning
 from tests.fakes.wsgi import serving
@@ -25,7 +26,7 @@ class Shell:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        (folder / "config.toml").write_text(f'store.url = "sqlite:///{folder}/campus.sqlite3"\n')
+        (folder / "config.toml").write_text(f"{stores.setting(folder / 'campus.sqlite3')}\n")
         self.write("timetable.ics", calendar(LECTURES, EXAM))
 
     def write(self, name: str, data: bytes) -> str:
@@ -234,7 +235,7 @@ def test_the_schema_of_an_itslearning_site_is_stored_and_compared(tmp_path: Path
     site = FakeItslearning()
     site.settings.schemas = True
     with serving(site) as url:
-        (tmp_path / "config.toml").write_text(f'store.url = "sqlite:///{tmp_path}/x.sqlite3"\n\n{site.connection(url)}')
+        (tmp_path / "config.toml").write_text(f"{stores.setting(tmp_path / 'x.sqlite3')}\n\n{site.connection(url)}")
         result = shell("itslearning", "schema", "--write", str(tmp_path / "schema"))
     assert (result.exit_code, result.stdout) == (0, "")
     assert json.loads((tmp_path / "schema" / "types.json").read_text()) == site.types

@@ -12,13 +12,14 @@ from app.config import parse
 from app.feeds.feed import Form
 from app.parts import open_parts
 from bridges.model import AllDay, Kind, Timed, Window
+from tests import stores
 
 SPRING = "2027-03-20T08:00:00Z"
 
 
 def test_a_first_start_makes_a_campus_around_the_real_today(tmp_path: Path) -> None:
     with freeze_time(SPRING):
-        parts = open_parts(parse(f'store.url = "sqlite:///{tmp_path}/x.sqlite3"', {}))
+        parts = open_parts(parse(stores.setting(tmp_path / "x.sqlite3"), {}))
         kinds = sorted(calendar.ref.kind for calendar in parts.calendars("demo"))
         assert kinds == [Kind.COURSE, Kind.COURSE, Kind.INSTITUTION, Kind.ROOM]
         whole = Window(datetime(2027, 2, 1, tzinfo=UTC), datetime(2027, 9, 1, tzinfo=UTC))
@@ -36,7 +37,7 @@ def test_a_first_start_makes_a_campus_around_the_real_today(tmp_path: Path) -> N
 
 
 def test_a_second_start_makes_nothing_twice(tmp_path: Path) -> None:
-    settings = parse(f'store.url = "sqlite:///{tmp_path}/x.sqlite3"', {})
+    settings = parse(stores.setting(tmp_path / "x.sqlite3"), {})
     with freeze_time(SPRING):
         first = open_parts(settings)
         slugs = [feed.slug for feed in first.feeds.list()]
@@ -48,7 +49,7 @@ def test_a_second_start_makes_nothing_twice(tmp_path: Path) -> None:
 
 def test_of_several_first_starts_at_once_each_comes_up(tmp_path: Path) -> None:
     for number in range(3):
-        settings = parse(f'store.url = "sqlite:///{tmp_path}/{number}.sqlite3"', {})
+        settings = parse(stores.setting(tmp_path / f"{number}.sqlite3"), {})
         with ThreadPoolExecutor(4) as pool:
             started = list(pool.map(lambda _, settings=settings: open_parts(settings), range(4)))
         assert [len(parts.feeds.list()) for parts in started] == [4, 4, 4, 4]

@@ -19,6 +19,7 @@ from app.imports.pull.rhythm import Visit, What
 from app.imports.pull.wish import Wish
 from app.parts import Parts, fetch_settings, open_parts
 from bridges.model import CalendarRef, Kind
+from tests import stores
 from tests.fakes.web import LECTURE, Web, answer, serving
 
 NOW = datetime(2026, 10, 20, 9, 30, tzinfo=UTC)
@@ -33,7 +34,7 @@ class Campus:
         self.now = NOW
         self.web = web
         self.file = folder / "config.toml"
-        lines = [f'store.url = "sqlite:///{folder}/campus.sqlite3"', "[fetch]", "http = true"]
+        lines = [stores.setting(folder / "campus.sqlite3"), "[fetch]", "http = true"]
         self.file.write_text("\n".join([*lines, f'allow_hosts = ["127.0.0.1:{web.port}"]', ""]))
         self.parts: Parts = open_parts(parse(self.file.read_text(), {}), now=lambda: self.now)
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.parts import Parts
 from app.work import work
+from tests import stores
 from tests.campus import NOW, open_campus
 
 
@@ -66,7 +67,7 @@ def test_a_store_that_is_away_is_waited_for() -> None:
 
 
 def test_the_command_stops_on_a_signal(tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text(f'store.url = "sqlite:///{tmp_path}/x.sqlite3"\n')
+    (tmp_path / "config.toml").write_text(f"{stores.setting(tmp_path / 'x.sqlite3')}\n")
     environment = os.environ | {"CALBRIDGE_CONFIG": str(tmp_path / "config.toml")}
     command = [sys.executable, "-m", "app.cli", "work"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:

@@ -14,6 +14,7 @@ from app.config import load
 from app.parts import Parts, open_parts
 from app.store import tables
 from app.store.engine import writing
+from tests import stores
 from tests.campus import browser
 
 COURSE, CAMPUS = "demo/course/anatomy-1", "demo/institution"
@@ -24,7 +25,7 @@ class Shell:
 
     def __init__(self, folder: Path) -> None:
         self.config = folder / "config.toml"
-        self.config.write_text(f'store.url = "sqlite:///{folder}/campus.sqlite3"\n')
+        self.config.write_text(f"{stores.setting(folder / 'campus.sqlite3')}\n")
 
     def __call__(self, *words: str) -> Result:
         return CliRunner().invoke(main, ["--config", str(self.config), *words], catch_exceptions=False)

@@ -104,6 +104,13 @@ def test_outlook_is_told_the_text_as_safe_html_too(client: FlaskClient) -> None:
     assert "X-ALT-DESC" not in told(client, "outlook")["Maybe"]
 
 
+def test_outlook_is_told_when_a_deadline_ends_and_nobody_else_is(client: FlaskClient) -> None:
+    essay = told(client, "outlook")["Essay"]
+    assert essay["DTEND"].dt == essay["DTSTART"].dt == MONDAY + 2 * DAY
+    for who in ("", "google", "apple"):
+        assert "DTEND" not in told(client, who)["Essay"]
+
+
 def test_only_outlook_is_told_so(client: FlaskClient) -> None:
     for query in ("", "?for=google", "?for=apple"):
         body = client.get(f"/public/math.ics{query}").data

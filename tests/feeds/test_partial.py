@@ -13,11 +13,10 @@ import pytest
 from app.feeds.feed import USUAL_HORIZON, Did, Form
 from app.feeds.rhythm import Rhythm
 from app.feeds.serve import Feeds
-from app.store.engine import open_engine
-from app.store.migrate import migrate
 from bridges.contract import Tools
 from bridges.learningspace import LearningSpaceBridge, LearningSpaceSettings
 from bridges.model import CalendarRef, Kind
+from tests import stores
 from tests.fakes.learningspace import FakeLearningSpace
 from tests.fakes.wsgi import session_to
 
@@ -31,8 +30,7 @@ class Centre:
 
     def __init__(self, folder: Path) -> None:
         self.site = FakeLearningSpace(now=MONDAY, window_days=7)
-        self.engine = open_engine(f"sqlite:///{folder}/store.sqlite3")
-        migrate(self.engine)
+        self.engine = stores.at(folder / "store.sqlite3")
         settings = {"url": SITE, "zone": "America/New_York", "tries": 1, "keep_minutes": 0}
         tools = Tools(now=lambda: self.site.now, session=session_to({SITE: self.site}))
         bridge = LearningSpaceBridge("sim", LearningSpaceSettings.model_validate(settings), tools)

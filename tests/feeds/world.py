@@ -18,11 +18,10 @@ from app.feeds.behind import Later, at_once
 from app.feeds.feed import USUAL_HORIZON
 from app.feeds.rhythm import Rhythm
 from app.feeds.serve import Feeds
-from app.store.engine import open_engine
-from app.store.tables import metadata
 from bridges.contract import Source
 from bridges.errors import BridgeError, Denied
 from bridges.model import Calendar, CalendarRef, Event, Found, Kind, RemoteRef, Timed, Window
+from tests import stores
 
 BERLIN = ZoneInfo("Europe/Berlin")
 COURSE = CalendarRef("school", Kind.COURSE, "math")
@@ -109,9 +108,7 @@ class World:
 
 
 def new_world(folder: Path) -> World:
-    engine = open_engine(f"sqlite:///{folder / 'store.db'}")
-    metadata.create_all(engine)
-    return World(engine)
+    return World(stores.at(folder / "store.db"))
 
 
 def lesson(title: str = "Algebra", start: datetime = MONDAY, length: timedelta = HOUR, **more: Any) -> Event:

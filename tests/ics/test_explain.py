@@ -18,6 +18,7 @@ from app.ics.floating import Floating
 from app.imports.there import there
 from bridges import bridge_class
 from bridges.contract import Sink, Tools
+from tests import stores
 from tests.campus import browser, open_campus
 
 OSLO = ZoneInfo("Europe/Oslo")
@@ -72,7 +73,7 @@ LADDER: list[tuple[bytes, tuple[str, ...], str, str, str | None]] = [
 def shell(folder: Path, data: bytes, *words: str) -> Result:
     (folder / "file.ics").write_bytes(data)
     environment = {"CALBRIDGE_CONFIG": str(folder / "config.toml")}
-    (folder / "config.toml").write_text(f'store.url = "sqlite:///{folder}/campus.sqlite3"')
+    (folder / "config.toml").write_text(stores.setting(folder / "campus.sqlite3"))
     return CliRunner().invoke(main, ["explain", str(folder / "file.ics"), *words], env=environment)
 
 

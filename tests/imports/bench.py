@@ -16,10 +16,9 @@ from app.imports.writing.apply import apply, unhindered
 from app.imports.writing.ledger import Ledger
 from app.imports.writing.progress import At
 from app.imports.writing.writer import Writer
-from app.store import tables
-from app.store.engine import open_engine
 from bridges.contract import Sink
 from bridges.model import AllDay, CalendarRef, Event, Kind, Occurrence, OccurrenceId, Timed, Window
+from tests import stores
 from tests.imports.lms import KINDS, MemoryLms
 
 NOW = datetime(2025, 3, 10, 8, tzinfo=UTC)
@@ -52,17 +51,11 @@ def term(events: int) -> dict[OccurrenceId, Event]:
     return {OccurrenceId("term", NOW + n * HOUR): at(n + 1, f"Lecture {n}") for n in range(events)}
 
 
-def memory_store() -> Engine:
-    engine = open_engine("sqlite://")
-    tables.metadata.create_all(engine)
-    return engine
-
-
 @dataclass
 class Bench:
     """`wanted` is the file; `run` imports it through `sink`, the LMS itself unless told otherwise."""
 
-    engine: Engine = field(default_factory=memory_store)
+    engine: Engine = field(default_factory=stores.in_memory)
     lms: MemoryLms = field(default_factory=lambda: MemoryLms(KINDS["keys come back"]))
     wanted: dict[OccurrenceId, Event] = field(default_factory=dict)
     calendar: CalendarRef = HERE

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import requests
 
-from app.store.engine import open_engine
 from app.store.leases import lease
 from bridges.contract import Tools
 from bridges.local import LocalBridge, LocalSettings
+from tests import stores
 from tests.imports.bench import HERE, NOW, Bench, term
 
 
 def bridge(path: Path) -> LocalBridge:
-    tools = Tools(now=lambda: NOW, session=requests.Session, database=f"sqlite:///{path}")
+    tools = Tools(now=lambda: NOW, session=requests.Session, database=stores.url(path))
     return LocalBridge("lms", LocalSettings(), tools)
 
 
 def main(path: Path, events: int) -> None:
-    engine = open_engine(f"sqlite:///{path}")
+    engine = stores.at(path)
     bench = Bench(engine, wanted=term(events))
     with lease(engine, "import", lambda: NOW):
         print("running", flush=True)

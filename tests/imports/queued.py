@@ -11,11 +11,12 @@ from app.config import parse
 from app.imports.writing.queue import attended
 from app.parts import Parts, open_parts
 from bridges.model import CalendarRef
+from tests import stores
 
 
 def campus(folder: Path) -> tuple[Parts, CalendarRef]:
     """The demo campus by the real clock, so that processes agree on the time; and one of its courses."""
-    config = parse(f'store.url = "sqlite:///{folder}/campus.sqlite3"', {})
+    config = parse(stores.setting(folder / "campus.sqlite3"), {})
     return open_parts(config, now=lambda: datetime.now(UTC)), CalendarRef.parse("demo/course/statistics")
 
 

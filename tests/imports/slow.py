@@ -20,6 +20,7 @@ from app.store import tables
 from app.store.engine import open_engine
 from bridges.contract import SinkRules
 from bridges.model import CalendarRef, Event, Kind, RemoteRef, SyncKey, Window
+from tests import stores
 from tests.imports.lms import KINDS, MemoryLms
 
 OSLO = ZoneInfo("Europe/Oslo")
@@ -75,7 +76,9 @@ def timetable(count: int, name: str = "lecture") -> bytes:
 
 def store(path: Path) -> Engine:
     """A store that several processes may share; what a crash of the machine would lose is not what is tested."""
-    engine = open_engine(f"sqlite:///{path}/store.sqlite3")
+    engine = open_engine(stores.url(path / "store.sqlite3"))
+    if stores.ON != "sqlite":
+        return engine
 
     @event.listens_for(engine, "connect")
     def hasten(connection: Any, _: object) -> None:

@@ -15,12 +15,11 @@ from sqlalchemy import Engine, event
 from app.imports.deciding.plan import State
 from app.imports.record.report import Deed, report_to_json
 from app.imports.writing.writer import MOST_SPENT_KEYS
-from app.store import tables
 from app.store.days import remembered_days
-from app.store.engine import open_engine
 from bridges.contract import SinkRules
 from bridges.errors import Denied, Transient
 from bridges.model import CalendarRef, Event, OccurrenceId, RemoteRef, SyncKey
+from tests import stores
 from tests.imports.bench import HERE, Bench, at, day, single, slot, term
 from tests.imports.lms import KINDS, SHAPES, UNFIT, UNWANTED, BatchLms, Crash, Fault, Faulty, MemoryLms, faulty, lms_of
 
@@ -278,8 +277,7 @@ class TestLanes:
                 time.sleep(0.05)
                 return super().create(calendar, key, event)
 
-        engine = open_engine(f"sqlite:///{tmp_path}/store.db")
-        tables.metadata.create_all(engine)
+        engine = stores.at(tmp_path / "store.db")
         bench = Bench(engine, Slow(SinkRules(writers=8)), term(160))
         began = time.perf_counter()
         bench.run()

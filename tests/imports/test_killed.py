@@ -9,8 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from app.store import tables
-from app.store.engine import open_engine
+from tests import stores
 from tests.imports.bench import HERE, SCOPE, Bench, term
 from tests.imports.killed import bridge
 
@@ -24,8 +23,7 @@ def start(path: Path) -> subprocess.Popen[str]:
 
 def test_a_process_killed_again_and_again(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    engine = open_engine(f"sqlite:///{path}")
-    tables.metadata.create_all(engine)
+    engine = stores.at(path)
     bridge(path).add_calendar(HERE, "One")
     chance = random.Random(7)
     for _ in range(5):

@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from app.imports.deciding.plan import Create, Delete, Desired, Plan, State, Update
 from app.imports.writing.ledger import Ledger, slot_from_text
 from bridges.model import AllDay, CalendarRef, Kind, OccurrenceId, RemoteRef
-from tests.imports.bench import HERE, NOW, SCOPE, at, day, memory_store, single, slot
+from tests import stores
+from tests.imports.bench import HERE, NOW, SCOPE, at, day, single, slot
 
 LATER = date(2025, 3, 20)
 DAYS = AllDay(LATER, date(2025, 3, 21))
 
 
 def ledger() -> Ledger:
-    return Ledger(memory_store(), HERE, SCOPE, NOW)
+    return Ledger(stores.in_memory(), HERE, SCOPE, NOW)
 
 
 @given(
@@ -68,7 +69,7 @@ def test_refusals_bring_back_what_was() -> None:
 
 
 def test_calendars_and_slots_are_kept_apart() -> None:
-    store = memory_store()
+    store = stores.in_memory()
     here = Ledger(store, HERE, SCOPE, NOW)
     there = Ledger(store, CalendarRef("lms", Kind.COURSE, "two"), SCOPE, NOW)
     for book in (here, there):

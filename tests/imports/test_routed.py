@@ -22,7 +22,7 @@ from app.imports.subscription import Import, Match
 from bridges.contract import Sink
 from bridges.errors import Gone, NotSent
 from bridges.model import CalendarRef
-from tests.imports.bench import memory_store
+from tests import stores
 from tests.imports.lms import KINDS, Fault, MemoryLms, faulty
 from tests.imports.test_run import NOW, OSLO, TERM, calendar, vevent
 
@@ -43,7 +43,7 @@ class Office:
     """An LMS whose courses go by `courseId:X` and by `X`; `lacking` are not there, of `away` nobody can tell now."""
 
     lms: MemoryLms = field(default_factory=lambda: MemoryLms(KINDS["keys are spent"]))
-    engine: Engine = field(default_factory=memory_store)
+    engine: Engine = field(default_factory=stores.in_memory)
     lacking: set[str] = field(default_factory=set)
     away: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)

@@ -9,12 +9,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
+from tests import stores
 from tests.imports.test_run import calendar, vevent
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
-    (tmp_path / "config.toml").write_text(f'store.url = "sqlite:///{tmp_path}/x.sqlite3"\n', "utf-8")
+    (tmp_path / "config.toml").write_text(f"{stores.setting(tmp_path / 'x.sqlite3')}\n", "utf-8")
     return tmp_path
 
 

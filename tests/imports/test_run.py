@@ -27,7 +27,8 @@ from bridges.contract import Sink, Tools
 from bridges.errors import Denied
 from bridges.local import LocalBridge, LocalSettings
 from bridges.model import AllDay, CalendarRef, Event, Kind, OccurrenceId, Timed, Window
-from tests.imports.bench import HERE, memory_store
+from tests import stores
+from tests.imports.bench import HERE
 from tests.imports.lms import KINDS, UNFIT, Crash, Fault, Faulty, MemoryLms
 
 OSLO = ZoneInfo("Europe/Oslo")
@@ -62,7 +63,7 @@ class Desk:
     limits: Limits | None = None
 
     def __post_init__(self) -> None:
-        self.engine = memory_store()
+        self.engine = stores.in_memory()
 
     def imports(self) -> Imports:
         return Imports(

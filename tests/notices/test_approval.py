@@ -17,6 +17,7 @@ from app.imports.run import Outcome
 from app.notices.ticket import opened, sealed, ticket_for
 from app.parts import Parts, open_parts
 from bridges.model import CalendarRef, Window
+from tests import stores
 from tests.campus import NOW, browser, calendar, open_campus
 from tests.fakes.smtp import FakeRelay
 
@@ -47,7 +48,7 @@ def relay() -> Iterator[FakeRelay]:
 def campus(tmp_path: Path, relay: FakeRelay, clock: Clock) -> Iterator[Parts]:
     mail = ['security = "none"', 'sender = "calbridge@example.edu"', f'to = ["{ADMIN}", "two@example.edu"]']
     lines = [f'server.public_url = "{URL}"', "[mail]", 'host = "127.0.0.1"', f"port = {relay.port}", *mail]
-    text = "\n".join([f'store.url = "sqlite:///{tmp_path}/campus.sqlite3"', *lines])
+    text = "\n".join([stores.setting(tmp_path / "campus.sqlite3"), *lines])
     parts = open_parts(parse(text, {}), now=lambda: clock.now)
     yield parts
     parts.close()

@@ -8,13 +8,14 @@ from app.imports.deciding.plan import Create, Delete
 from app.imports.writing.ledger import Ledger
 from app.store.days import remembered_days
 from bridges.model import AllDay, RemoteRef
-from tests.imports.bench import HERE, NOW, SCOPE, at, memory_store, single
+from tests import stores
+from tests.imports.bench import HERE, NOW, SCOPE, at, single
 
 DAYS = AllDay(date(2025, 3, 10), date(2025, 3, 12))
 
 
 def test_only_present_events_with_days() -> None:
-    store = memory_store()
+    store = stores.in_memory()
     ledger = Ledger(store, HERE, SCOPE, NOW)
     for name, days in (("kept", DAYS), ("timed", None), ("deleted", DAYS), ("pending", DAYS)):
         ledger.intend(Create(single(name), at(1), days), "upload")

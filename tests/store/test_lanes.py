@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import Engine, insert, select
 
 from app.store import tables
-from app.store.engine import open_engine, writing
+from app.store.engine import writing
 from app.store.lanes import TURN, Lanes, Seat, lanes, share
+from tests import stores
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
@@ -23,8 +24,7 @@ def seat(number: int, held: int = 0, since: datetime = NOW) -> Seat:
 
 @pytest.fixture
 def engine() -> Iterator[Engine]:
-    engine = open_engine("sqlite://")
-    tables.metadata.create_all(engine)
+    engine = stores.in_memory()
     yield engine
     engine.dispose()
 

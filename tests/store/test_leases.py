@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import Engine, update
 
 from app.store import tables
-from app.store.engine import open_engine, writing
+from app.store.engine import writing
 from app.store.leases import Busy, Lost, lease
+from tests import stores
 
 START = datetime(2025, 3, 10, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -31,9 +32,7 @@ class Clock:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
-    engine = open_engine(f"sqlite:///{tmp_path / 'store.db'}")
-    tables.metadata.create_all(engine)
-    return engine
+    return stores.at(tmp_path / "store.db")
 
 
 def test_only_one_holds_it(engine: Engine) -> None:

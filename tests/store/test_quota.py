@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app.store import tables
 from app.store.engine import open_engine
 from app.store.quota import StoreMeter
 from bridges.contract import Meter, Quota
+from tests import stores
 
 NOW = datetime(2025, 3, 10, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -26,8 +26,8 @@ class Clock:
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    tables.metadata.create_all(open_engine(url))
+    url = stores.url(tmp_path / "store.db")
+    stores.at(tmp_path / "store.db")
     return url
 
 

@@ -15,10 +15,10 @@ import pytest
 from sqlalchemy import Engine, make_url, text
 
 from app.config import ConfigError, parse
-from app.store.engine import open_engine, writing
-from app.store.migrate import migrate
+from app.store.engine import writing
 from app.store.vault import StoreVault, key_for
 from bridges.errors import Denied, Transient
+from tests import stores
 
 NOW = datetime(2025, 3, 10, 8, tzinfo=UTC)
 KEY, OTHER = (base64.b64encode(bytes([n]) * 32).decode() for n in (1, 250))
@@ -27,8 +27,7 @@ Open = Callable[..., StoreVault]
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'store.db'}")
-    migrate(engine)
+    engine = stores.at(tmp_path / "store.db")
     yield engine
     engine.dispose()
 

@@ -192,7 +192,7 @@ PROCESS = """
 import sys, pathlib
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
-from app.store.engine import open_engine
+from tests import stores
 from tests.feeds.world import MONDAY, School, World, lesson
 from tests.web.test_away import client, facts, PATHS
 
@@ -204,7 +204,7 @@ class Noted(School):
 
 school = Noted({"math": {}, "art": {}}, slowness=0.3)
 school.put("a", lesson("Algebra")); school.put("c", lesson("Colours", MONDAY), course="art")
-world = World(open_engine(f"sqlite:///{sys.argv[1]}/store.db"), school)
+world = World(stores.at(pathlib.Path(sys.argv[1]) / "store.db"), school)
 visitor = client(world, world.feeds())
 with ThreadPoolExecutor(30) as pool:
     answers = list(pool.map(lambda number: visitor.get(PATHS[number % 3]), range(30)))

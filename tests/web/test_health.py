@@ -87,6 +87,8 @@ def test_the_figures_tell_readings_quotas_runs_and_subscriptions(campus: Parts) 
     assert told['calbridge_quota_remaining{account="learn"}'] == 670
     assert told['calbridge_quota_limit{account="learn"}'] == 1000
     assert told['calbridge_runs_of_a_day{kind="import",state="done"}'] == 1
+    assert told['calbridge_run_seconds{kind="import",quantile="0.95"}'] == 0
+    assert told['calbridge_feeds{state="on"}'] == len(campus.feeds.list())
     assert told["calbridge_holds"] == 0
 
 

@@ -26,6 +26,7 @@ from app.parts import Parts, open_parts
 from app.web.linking import COOKIE, PATIENCE
 from bridges.errors import Denied
 from bridges.model import CalendarRef, Horizon, Kind
+from tests import stores
 from tests.campus import EXAM, LECTURES, NOW, browser, calendar
 from tests.fakes.blackboard import FakeLearn, Fault
 from tests.fakes.wsgi import serving
@@ -48,7 +49,7 @@ class Campus:
 
     def settings(self, *lines: str) -> str:
         learn = f'bridge = "blackboard"\nurl = "{self.url}"\nkey = "app-key"\nsecret = "app-secret"\nzone = "UTC"'
-        store = f'store.url = "sqlite:///{self.folder}/campus.sqlite3"'
+        store = stores.setting(self.folder / "campus.sqlite3")
         return "\n".join([store, *lines, "[lms.learn]", learn, "linking = true", "backoff_seconds = 0"])
 
     def parts(self, *lines: str) -> Parts:
@@ -274,7 +275,7 @@ class TestWhoMayLink:
         assert client.get(at_learn(url)).status_code == 200
 
     def test_an_lms_without_such_accounts_says_so(self, tmp_path: Path) -> None:
-        parts = open_parts(parse(f'store.url = "sqlite:///{tmp_path}/demo.sqlite3"', {}), now=lambda: NOW)
+        parts = open_parts(parse(stores.setting(tmp_path / "demo.sqlite3"), {}), now=lambda: NOW)
         for name, said in (("demo", "cannot link accounts"), ("other", "no LMS is called")):
             page = browser(parts).get(f"/link/{name}")
             assert page.status_code == 422

@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 from app import accounts, create_app, tokens
 from app.config import parse
 from app.parts import Parts, open_parts
+from tests import stores
 from tests.campus import LECTURES, NOW, browser, calendar, open_campus
 from tests.fakes.oidc import FakeOidc, provider
 
@@ -39,7 +40,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def campus(tmp_path: Path, clock: Clock) -> Parts:
-    parts = open_parts(parse(f'store.url = "sqlite:///{tmp_path}/campus.sqlite3"', {}), now=clock)
+    parts = open_parts(parse(stores.setting(tmp_path / "campus.sqlite3"), {}), now=clock)
     accounts.put(parts.engine, "ada", PASSWORD, NOW)
     clock.now += timedelta(minutes=1)
     return parts

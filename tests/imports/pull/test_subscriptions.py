@@ -28,10 +28,11 @@ from bridges.contract import PlainVault, Sink, Source, Tools
 from bridges.errors import Denied
 from bridges.local import LocalBridge, LocalSettings
 from bridges.model import CalendarRef, Kind, Window
+from tests import stores
 from tests.fakes.blackboard import FakeLearn
 from tests.fakes.web import HOST, Names, Web, answer, onward, serving
 from tests.fakes.wsgi import session_to
-from tests.imports.bench import HERE, memory_store
+from tests.imports.bench import HERE
 from tests.imports.lms import KINDS, Fault, Faulty, MemoryLms
 
 OSLO = ZoneInfo("Europe/Oslo")
@@ -63,7 +64,7 @@ class Office:
     vault: PlainVault = field(default_factory=PlainVault)
 
     def __post_init__(self) -> None:
-        self.engine = memory_store()
+        self.engine = stores.in_memory()
         self.names = Names()
         self.imports = Imports(
             self.engine, lambda lms: self.sink, now=lambda: self.now, zone=OSLO, guard=Guard(), partner="calbridge"

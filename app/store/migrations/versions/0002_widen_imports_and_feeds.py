@@ -164,3 +164,34 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("fetch_history") as batch:
         batch.add_column(sa.Column("batch_id", sa.Integer()))
+    if op.get_context().dialect.supports_comments:
+        op.create_table_comment(
+            "held_import", "imports that may go on, with the files that they are planned from again"
+        )
+    op.create_table(
+        "schedule",
+        sa.Column("name", sa.String(100), nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_schedule"),
+        comment="when each chore is done next, by whichever worker is the first",
+    )
+    op.create_table(
+        "worker",
+        sa.Column("name", sa.String(200), nullable=False),
+        sa.Column("host", sa.String(200), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("doing", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_worker"),
+        comment="the worker processes, by their heartbeats",
+    )
+    op.create_table(
+        "job_count",
+        sa.Column("kind", sa.String(20), nullable=False),
+        sa.Column("outcome", sa.String(60), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("seconds", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "outcome", name="pk_job_count"),
+        comment="what workers ever did",
+    )

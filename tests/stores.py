@@ -1,0 +1,96 @@
+"""The one place that opens stores for tests: SQLite, or PostgreSQL where CALBRIDGE_TEST_STORE says so."""
+
+from __future__ import annotations
+
+import gc
+import os
+import weakref
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+from sqlalchemy.pool import Pool
+
+from app.store import tables
+from app.store.engine import open_engine
+from tests import postgresql
+
+ON = os.environ.get("CALBRIDGE_TEST_STORE", "sqlite")
+"""sqlite or postgresql."""
+KEY = "k" * 43 + "="
+MOST_IN_MEMORY = 6
+"""Databases that stand in for stores in memory, before those that nobody holds any more are looked for."""
+_lent: list[str] = []
+_in_memory: set[str] = set()
+_connected: list[Any] = []
+
+assert ON in {"sqlite", "postgresql"}, f"CALBRIDGE_TEST_STORE is sqlite or postgresql, not {ON}"
+
+
+def url(file: Path | str) -> str:
+    """The URL of this test's store of that name, the same each time it is asked, by other processes too.
+
+    A file on SQLite; else a database of its own, whose URL is noted beside where the file would be. It is taken back
+    when the test is over.
+    """
+    if ON == "sqlite":
+        return f"sqlite:///{file}"
+    note = Path(f"{file}.{ON}")
+    if not note.exists():
+        _lent.append(postgresql.take())
+        note.write_text(_lent[-1])
+    return note.read_text()
+
+
+def setting(file: Path | str) -> str:
+    """The lines of a configuration that name this store: before any table."""
+    key = "" if ON == "sqlite" else f'\nstore.key = "{KEY}"'
+    return f'store.url = "{url(file)}"{key}'
+
+
+def at(file: Path | str) -> Engine:
+    """That store, in shape."""
+    engine = open_engine(url(file))
+    if ON == "sqlite":
+        tables.metadata.create_all(engine)
+    return engine
+
+
+def in_memory() -> Engine:
+    """An empty store for one thread, and no longer there than somebody holds it."""
+    if ON == "sqlite":
+        engine = open_engine("sqlite://")
+        tables.metadata.create_all(engine)
+        return engine
+    if len(_in_memory) >= MOST_IN_MEMORY:
+        gc.collect()
+    where = postgresql.take()
+    engine = open_engine(where)
+    _in_memory.add(where)
+    weakref.finalize(engine, _forget, where)
+    return engine
+
+
+def _forget(where: str) -> None:
+    if where in _in_memory:
+        _in_memory.remove(where)
+        postgresql.give_back(where)
+
+
+@event.listens_for(Pool, "connect")
+def _note(connection: Any, _: object) -> None:
+    """A connection to a server that is left open warns when it is collected, in whatever test that is."""
+    if hasattr(connection, "pgconn"):
+        _connected.append(connection)
+
+
+def take_back() -> None:
+    """The test is over: its stores are others' now."""
+    while _connected:
+        _connected.pop().close()
+    while _lent:
+        postgresql.give_back(_lent.pop())
+
+
+def drop() -> None:
+    postgresql.drop()
