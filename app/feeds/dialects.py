@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from app.feeds.feed import Form
 from app.feeds.policies import Cancelled, Policies
-from app.ics.render import clean, clean_url, escaped, fold
+from app.ics.render import clean, clean_url, escaped, fold, in_utc
 from bridges.markup import paragraphs_of
-from bridges.model import AllDay, Event, Status
+from bridges.model import AllDay, Event, Status, Timed, When
 
 FOR: Mapping[str, Form] = {"outlook": Form.OUTLOOK, "google": Form.GOOGLE, "apple": Form.APPLE}
 """The forms by what is asked for."""
@@ -51,6 +52,12 @@ DIFFERENCES = (
         "cancelled=show says it in the title too",
         "Outlook shows STATUS:CANCELLED as if the event took place",
         "outlookcaldavsynchronizer#105",
+    ),
+    Difference(
+        Form.OUTLOOK,
+        "a deadline has a DTEND, which is its DTSTART",
+        "Exchange fails to import an event that has neither DTEND nor DURATION; RFC 5545 would have none",
+        "MS-OXCICAL 2.1.3.1.1.20.8 (DTEND: one); MS-STANXICAL on RFC 5545 section 3.6.1",
     ),
     Difference(
         Form.GOOGLE,
@@ -103,12 +110,18 @@ def extra(form: Form, event: Event, free: bool) -> str:
     if form is not Form.OUTLOOK:
         return ""
     lines = [f"X-MICROSOFT-CDO-BUSYSTATUS:{_busy(event, free)}"]
+    if _deadline(event.when):
+        lines.append(f"DTEND:{in_utc(event.when.start)}")
     if html := paragraphs_of(clean(event.text), links=True):
         lines.append(fold(f"X-ALT-DESC;FMTTYPE=text/html:{escaped(f'<html><body>{html}</body></html>')}"))
     return "".join(f"{line}\r\n" for line in lines)
 
 
 def _busy(event: Event, free: bool) -> str:
-    if free or isinstance(event.when, AllDay) or event.when.start == event.when.end:
+    if free or isinstance(event.when, AllDay) or _deadline(event.when):
         return "FREE"
     return "TENTATIVE" if event.status is Status.TENTATIVE else "BUSY"
+
+
+def _deadline(when: When) -> TypeGuard[Timed]:
+    return isinstance(when, Timed) and when.start == when.end

@@ -10,7 +10,7 @@ Choices that clients made for us:
   an hour happens twice, and outside the years shown, a time is written in UTC instead: never a wrong instant. RFC 5545
   section 3.3.5 would have a time of that hour be its first, but ical.js takes it for the second.
 * A deadline has no DTEND: RFC 5545 section 3.8.2.2 wants the end later than the start, and section 3.6.1 says that an
-  event without one ends when it starts.
+  event without one ends when it starts. Those whose reader wants one all the same add it (app/feeds/dialects.py).
 * Whole days and deadlines are TRANSPARENT: a holiday or a due date keeps nobody busy.
 """
 
@@ -36,6 +36,7 @@ _NOT_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # CONTROL of RFC 554
 _NEEDS_ESCAPE = re.compile(r"[\\;,\n]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PLAIN_URL = re.compile(r"https?://[\w!#$%&'()*+,/:;=?@~.-]+", re.ASCII)
+_ENDS_FOR_SOME = re.compile(b"\xc2\x85|\xe2\x80[\xa8\xa9]")  # NEL, U+2028, U+2029, as for vdirsyncer, by splitlines
 _BACKSLASHES_AT_END = re.compile(rb"\\+$")
 
 
@@ -154,17 +155,20 @@ def piece(item: Published, clock: Clock, more: str = "") -> bytes:
     if item.alarm is not None:
         more += _alarm(event, item.alarm)
     return (
-        f"BEGIN:VEVENT\r\n{fold(f'UID:{escaped(item.uid)}')}\r\nDTSTAMP:{_utc(item.stamp)}\r\n"
-        f"LAST-MODIFIED:{_utc(item.modified)}\r\nSEQUENCE:{item.sequence}\r\n{_when(event.when, clock, item.free)}"
+        f"BEGIN:VEVENT\r\n{fold(f'UID:{escaped(item.uid)}')}\r\nDTSTAMP:{in_utc(item.stamp)}\r\n"
+        f"LAST-MODIFIED:{in_utc(item.modified)}\r\nSEQUENCE:{item.sequence}\r\n{_when(event.when, clock, item.free)}"
         f"{fold(f'SUMMARY:{escaped(event.title)}')}\r\n{_STATUS[event.status]}{optional}{more}END:VEVENT\r\n"
     ).encode()
 
 
 def _categories(names: Iterable[str]) -> str:
-    """One line, and a further one after each name that ends in a backslash: ical.js takes the comma for escaped."""
-    known = ",".join(filter(None, map(escaped, names)))
-    lines = known.replace("\\\\,", "\\\\\n").split("\n")
-    return known and "".join(fold(f"CATEGORIES:{line}\r\n") for line in lines)
+    """One line for all, or one for each where a name has an escape in it (RFC 5545 section 3.8.1.2 has room for both).
+
+    For libical splits a line no further after an escape, and ical.js takes the comma after `\\\\` for escaped.
+    """
+    known = list(filter(None, map(escaped, names)))
+    lines = known if any("\\" in name for name in known) else filter(None, [",".join(known)])
+    return "".join(fold(f"CATEGORIES:{line}\r\n") for line in lines)
 
 
 _STATUS = {status: f"STATUS:{status.upper()}\r\n" for status in Status}
@@ -225,21 +229,24 @@ def escaped(text: str) -> str:
 def fold(line: str) -> str:
     """The line in parts of at most 75 octets (RFC 5545 section 3.1), whole in letters and in escapes.
 
-    A line break at the end is not counted, and stays where it is.
+    A part ends where some readers see the end of a line, so that for them, too, the rest is no line of its own. A line
+    break at the end is not counted, and stays where it is.
     """
     if len(line) < 76 and line.isascii():
         return line
     body = line.removesuffix("\r\n")
     end = line[len(body) :]
     raw = body.encode()
-    if len(raw) < 76:
+    if len(raw) < 76 and body.isprintable():
         return line
     parts, start, room = [], 0, 75
-    while len(raw) - start > room:
-        cut = _border(raw, start, start + room)
+    while start < len(raw):
+        cut = _border(raw, start, start + room) if len(raw) - start > room else len(raw)
+        if strange := _ENDS_FOR_SOME.search(raw, start, cut):
+            cut = strange.end()
         parts.append(raw[start:cut])
         start, room = cut, 74
-    return b"\r\n ".join([*parts, raw[start:]]).decode() + end
+    return b"\r\n ".join(parts).decode() + end
 
 
 def _border(raw: bytes, start: int, cut: int) -> int:
@@ -262,7 +269,8 @@ def _basic(moment: datetime) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _utc(moment: datetime) -> str:
+def in_utc(moment: datetime) -> str:
+    """An aware time in UTC's form of RFC 5545 section 3.3.5, `20260310T090000Z`."""
     return f"{_basic(moment.astimezone(UTC))}Z"
 
 

@@ -71,7 +71,8 @@ def test_an_event_reads_as_in_the_rfc() -> None:
         ["dtstart", {"tzid": "Europe/Berlin"}, "date-time", "2026-03-10T12:00:00"],
         ["summary", {}, "text", "a;b,c"],
         ["description", {}, "text", "1\n2\\n"],
-        ["categories", {}, "text", "x", "y, z"],
+        ["categories", {}, "text", "x"],
+        ["categories", {}, "text", "y, z"],
         ["url", {}, "uri", "https://x.example/a"],
     ]:
         assert expected in vevent[1]

@@ -83,9 +83,7 @@ def test_strings_and_times_come_back_from_icalendar(event: Event, zone: ZoneInfo
     assert str(found["SUMMARY"]) == clean(event.title)
     assert str(found.get("DESCRIPTION", "")) == clean(event.text)
     assert str(found.get("LOCATION", "")) == clean(event.place)
-    assert [str(name) for name in (found["CATEGORIES"].cats if event.categories else [])] == [
-        clean(category) for category in event.categories
-    ]
+    assert list(map(str, found.categories)) == list(map(clean, event.categories))
     assert str(found.get("URL", "")) == clean_url(event.url)
     assert str(found["STATUS"]).lower() == event.status
     start, end = found["DTSTART"].dt, found["DTEND"].dt if "DTEND" in found else found["DTSTART"].dt
@@ -181,12 +179,14 @@ def test_times_carry_the_home_zone_which_the_file_defines() -> None:
     [
         (datetime(2026, 3, 29, 0, 59, tzinfo=UTC), b";TZID=Europe/Berlin:20260329T015900"),
         (datetime(2026, 3, 29, 1, 0, tzinfo=UTC), b";TZID=Europe/Berlin:20260329T030000"),
-        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), b";TZID=Europe/Berlin:20261025T023000"),
+        (datetime(2026, 10, 24, 23, 59, tzinfo=UTC), b";TZID=Europe/Berlin:20261025T015900"),
+        (datetime(2026, 10, 25, 0, 0, tzinfo=UTC), b":20261025T000000Z"),
+        (datetime(2026, 10, 25, 0, 30, tzinfo=UTC), b":20261025T003000Z"),
         (datetime(2026, 10, 25, 1, 30, tzinfo=UTC), b":20261025T013000Z"),
         (datetime(2026, 10, 25, 2, 0, tzinfo=UTC), b";TZID=Europe/Berlin:20261025T030000"),
     ],
 )
-def test_the_hour_that_happens_twice_is_told_apart(start: datetime, written: bytes) -> None:
+def test_the_hour_that_happens_twice_is_told_apart_by_readers_of_either_mind(start: datetime, written: bytes) -> None:
     assert b"DTSTART" + written + b"\r\n" in render(cover(), [published(Event("t", Timed(start, start)))])
 
 
@@ -243,3 +243,21 @@ def test_only_web_addresses_are_links(url: str) -> None:
 def test_a_line_is_folded_before_and_never_inside_an_escape() -> None:
     line = "SUMMARY:" + "x" * 66 + "\\,y"
     assert fold(line) == "SUMMARY:" + "x" * 66 + "\r\n \\,y"
+
+
+def test_categories_share_a_line_unless_one_of_them_has_an_escape() -> None:
+    def told(*categories: str) -> bytes:
+        return render(cover(), [published(Event("t", NOON, categories=categories))])
+
+    assert b"CATEGORIES:a,b c\r\n" in told("a", "b c")
+    assert b"CATEGORIES:a\r\nCATEGORIES:b\\,c\r\nCATEGORIES:d\\\\\r\n" in told("a", "b,c", "d\\")
+    assert b"CATEGORIES" not in told("\x00")
+
+
+@pytest.mark.parametrize("strange", ["\x85", "\u2028", "\u2029"])
+def test_what_some_take_for_the_end_of_a_line_begins_none(strange: str) -> None:
+    text = f"a{strange}X-EVIL:1{strange}END:VEVENT{strange}" + "b" * 80 + strange
+    body = render(cover(), [published(Event(text, NOON))])
+    assert str(read(body)[0]["SUMMARY"]) == text
+    evil = [line for line in body.decode().splitlines() if line.startswith(("X-EVIL", "END:VEVENT", "b"))]
+    assert evil == ["END:VEVENT"]
