@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from hashlib import sha256
+from itertools import chain
 from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
@@ -26,11 +27,13 @@ from app.ics.vtimezone import differs, vtimezone
 from app.store.values import event_from_json, event_to_json
 from bridges.model import AllDay, Event, Found, RemoteRef, Status, Timed, When, Window, instant
 
-EDITION = 3
+EDITION = 5
 """Raise it when the same reading gives other bytes than before: bodies in the store are then built again."""
 
 EARLIEST, LATEST = date(2, 1, 1), date(9998, 12, 31)
 """Days beyond these have no midnight in every zone."""
+BEGIN = len("2026-09-01T08:00:00.000000")
+"""Letters of a piece's order before its UID."""
 
 
 def uid_of(lms: str, ref: RemoteRef) -> str:
@@ -58,6 +61,14 @@ def version_of(event: Event, known: Version | None, now: datetime) -> Version:
     if known is None:
         return Version(hash, now)
     return known if known.hash == hash else Version(hash, now, known.sequence + 1)
+
+
+def agreed(new: Version, others: Sequence[Version]) -> Version:
+    """The new version of an event, in line with those that other calendars of its LMS tell."""
+    same = [other for other in others if other.hash == new.hash]
+    if same:
+        return max(same, key=lambda other: other.sequence)
+    return replace(new, sequence=max(new.sequence, *(other.sequence + 1 for other in others)))
 
 
 def shown(item: Found, version: Version) -> Shown:
@@ -104,12 +115,21 @@ def basis(feed: Feed, reading: str, window: Window, zone: ZoneInfo, every: timed
 
 
 class Piece(NamedTuple):
-    """One event of a body. `order` sorts by start and then UID; it happens from `first` to `last`, both in UTC."""
+    """One event of a body. `order` sorts by start and then UID; it happens from `first` to `last`, both in UTC.
+
+    `body` is empty for one that is not shown, which yet counts against an older reading of the same event: `modified`
+    is its time of change, as text that sorts.
+    """
 
     order: str
     first: datetime
     last: datetime
     body: bytes
+    modified: str = ""
+
+    @property
+    def uid(self) -> str:
+        return self.order[BEGIN:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,50 +165,64 @@ class Press:
         first, last = window.start.astimezone(zone), window.end.astimezone(zone)
         return cls(form, shared, zone, first.year, last.year, longest)
 
-    def maker(self, lms: str) -> Callable[[bytes], Piece | None]:
-        """What makes the piece of a packed event of that LMS; None for one that is not shown."""
+    def maker(self, lms: str) -> Callable[[bytes], Piece]:
+        """What makes the piece of a packed event of that LMS."""
         clock = Clock(self.zone, self.first_year, self.last_year)
         write = _WRITERS[self.form]
 
-        def make(line: bytes) -> Piece | None:
+        def make(line: bytes) -> Piece:
             item = unpack(line)
             told = applied(self.policies, item.event, item.kind)
+            uid, modified = uid_of(lms, item.ref), item.modified.isoformat()
             if told is None:
-                return None
+                return Piece(_order(item.event.when, uid), *_span(item.event.when, self.zone), b"", modified)
             event = _cut(told, self.longest)
-            uid = uid_of(lms, item.ref)
             free = item.event.status is Status.CANCELLED
             said = Published(uid, event, item.modified, item.modified, item.sequence, free, self.policies.alarm)
-            begin = _begin(event.when).isoformat(timespec="microseconds")
             first, last = _span(event.when, self.zone)
             rooms = () if self.policies.privacy is Privacy.BUSY_ONLY else item.rooms
-            return Piece(begin + uid, first, last, write(Told(said, rooms, first, last), clock))
+            body = write(Told(said, rooms, first, last), clock)
+            return Piece(_order(event.when, uid), first, last, body, modified)
 
         return make
 
 
 @dataclass(frozen=True, slots=True)
 class Drawer:
-    """The pieces of one reading, in order, and by the lines that they were made of; `size` is about their bytes."""
+    """The pieces of one reading by the lines that they were made of, and those that are shown, in order.
+
+    `size` is about their bytes.
+    """
 
     hash: str
-    by_line: Mapping[bytes, Piece | None]
+    by_line: Mapping[bytes, Piece]
     pieces: Sequence[Piece]
     size: int
 
 
-def draw(old: Drawer | None, hash: str, packed: bytes, make: Callable[[bytes], Piece | None]) -> Drawer:
+def draw(old: Drawer | None, hash: str, packed: bytes, make: Callable[[bytes], Piece]) -> Drawer:
     """The pieces of a packed reading, with those of the `old` one used again. `hash` names the reading."""
     known = old.by_line if old else {}
     lines = packed.split(b"\n") if packed else []
     return drawn(hash, {line: known[line] if line in known else make(line) for line in lines}, len(packed))
 
 
-def drawn(hash: str, by_line: Mapping[bytes, Piece | None], packed: int) -> Drawer:
+def drawn(hash: str, by_line: Mapping[bytes, Piece], packed: int) -> Drawer:
     """The drawer of these pieces; `packed` is the size of the lines."""
-    pieces = sorted(filter(None, by_line.values()))
+    pieces = sorted(piece for piece in by_line.values() if piece.body)
     size = packed + sum(len(each.body) for each in pieces) + 400 * len(by_line)
     return Drawer(hash, by_line, pieces, size)
+
+
+def merged(each: Iterable[Iterable[Piece]]) -> Sequence[Piece]:
+    """What several readings show together, in order: an event that stands in several of them once, as it was changed
+    last. Which of them was read last does not matter, for that says nothing of how old its content is."""
+    latest: dict[str, Piece] = {}
+    for piece in chain.from_iterable(each):
+        known = latest.get(piece.uid)
+        if known is None or (known.modified, known.body) < (piece.modified, piece.body):
+            latest[piece.uid] = piece
+    return sorted(piece for piece in latest.values() if piece.body)
 
 
 def within(window: Window, pieces: Iterable[Piece]) -> Iterator[Piece]:
@@ -231,10 +265,10 @@ def assemble(
     return b'%b,"events":[%b]}\n' % (_json(head)[:-1], b",".join(bodies))
 
 
-def _begin(when: When) -> datetime:
+def _order(when: When, uid: str) -> str:
     """What events are sorted by: days at midnight of no zone, so that no year is too early for it."""
     start = datetime.combine(when.start, time()) if isinstance(when, AllDay) else instant(when.start)
-    return start.replace(tzinfo=None)
+    return start.replace(tzinfo=None).isoformat(timespec="microseconds") + uid
 
 
 def _span(when: When, zone: ZoneInfo) -> tuple[datetime, datetime]:

@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from app.feeds import keyring, register
 from app.feeds.atom import atom
 from app.feeds.behind import Later, at_once
-from app.feeds.build import Drawer, Piece, Press, assemble, basis, within
+from app.feeds.build import Drawer, Piece, Press, assemble, basis, merged, within
 from app.feeds.cursor import Cursor
 from app.feeds.dialects import CALENDARS, ROOMY
 from app.feeds.feed import (
@@ -236,6 +236,10 @@ class Feeds:
         """The calendar was changed by us: whoever asks for it next waits until it is read anew."""
         self._shelf.outdate(calendar)
         self.changes += 1
+
+    def put_back(self, calendar: CalendarRef) -> None:
+        """A reading of it was cut off: it is due."""
+        self._shelf.book(calendar, self._now())
 
     def tidy(self) -> Tidied:
         """Forget readings that no feed has shown for a while, and what is kept of persons that none names."""
@@ -484,8 +488,7 @@ def _merged(feed: Feed, window: Window, drawers: Sequence[Drawer]) -> Iterable[P
     """The pieces of all, in order; one calendar's are inside its own window already."""
     if len(drawers) == 1 and feed.policies.back is feed.policies.ahead is None:
         return drawers[0].pieces
-    pieces = {piece.order: piece for drawer in drawers for piece in drawer.pieces}
-    return within(window, (pieces[order] for order in sorted(pieces)))
+    return within(window, merged(drawer.by_line.values() for drawer in drawers))
 
 
 def _lapsed(feed: Feed, states: Iterable[State], zone: ZoneInfo) -> Lapsed:

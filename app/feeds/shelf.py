@@ -7,7 +7,7 @@ those hashes name is taken from the process's own memory. So nothing ever has to
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from cachetools import LRUCache
 from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from app.feeds.build import Drawer, Press, draw, pack, reading_hash, settled, shown, unpack, version_of
+from app.feeds.build import Drawer, Press, agreed, draw, pack, reading_hash, settled, shown, unpack, version_of
 from app.feeds.feed import Shown, State, Unknown, Version
 from app.feeds.history import note
 from app.feeds.partial import Merged
@@ -329,15 +329,20 @@ def _put(connection: Connection, feed_id: int, form: str, new: Body) -> datetime
 def _versions(
     connection: Connection, calendar: CalendarRef, found: Sequence[Found], now: datetime
 ) -> Mapping[RemoteRef, Version]:
-    """Each event's version, those that are new written down."""
+    """Each event's version, those that are new written down.
+
+    An event that stands in several calendars of its LMS has one number, which only grows, and one time of its content.
+    """
     table = tables.event_version
     known = {
         row.ref: Version(row.hash, row.seen_at, row.sequence)
         for row in connection.execute(select(table).where(table.c.calendar == str(calendar)))
     }
     versions = {item.ref: version_of(item.event, known.get(item.ref), now) for item in found}
-    changed = [(ref, version) for ref, version in versions.items() if known.get(ref) != version]
-    for ref, version in changed:
+    changed = {ref: version for ref, version in versions.items() if known.get(ref) != version}
+    changed |= {ref: agreed(changed[ref], others) for ref, others in _elsewhere(connection, calendar, changed).items()}
+    versions |= changed
+    for ref, version in changed.items():
         if ref in known:
             mine = table.c.calendar == str(calendar), table.c.ref == ref
             values = {"hash": version.hash, "seen_at": version.seen_at, "sequence": version.sequence}
@@ -353,9 +358,22 @@ def _versions(
             "seen_at": version.seen_at,
             "sequence": version.sequence,
         }
-        for ref, version in changed
+        for ref, version in changed.items()
         if ref not in known
     ]
     if rows:
         connection.execute(insert(table), rows)
     return versions
+
+
+def _elsewhere(
+    connection: Connection, calendar: CalendarRef, refs: Iterable[RemoteRef]
+) -> Mapping[RemoteRef, Sequence[Version]]:
+    """The versions of these events in other calendars of the LMS."""
+    table = tables.event_version.c
+    theirs = table.calendar.startswith(f"{calendar.lms}/", autoescape=True), table.calendar != str(calendar)
+    found: dict[RemoteRef, list[Version]] = {}
+    for some in batched(list(refs)):
+        for row in connection.execute(select(tables.event_version).where(table.ref.in_(some), *theirs)):
+            found.setdefault(row.ref, []).append(Version(row.hash, row.seen_at, row.sequence))
+    return found

@@ -12,12 +12,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, select
 
 from app.feeds.ask import dumped
-from app.feeds.build import Press, uid_of, unpack
+from app.feeds.build import Press, merged, uid_of, unpack, within
 from app.feeds.cursor import Cursor, TooOld, short
 from app.feeds.feed import Feed, Form, Snapshot
 from app.feeds.history import Lines, Past, Step, past_of
 from app.store import tables
-from bridges.model import CalendarRef, Window, instant
+from bridges.model import CalendarRef, Window
 
 Told = Mapping[str, Any]
 """An event of the JSON form."""
@@ -51,17 +51,16 @@ class Changes:
         now = Cursor.parse(head["cursor"], self.zone)
         if before.rules != now.rules or not before.readings.keys() <= now.readings.keys():
             raise TooOld
-        old: dict[str, Told] = {}
-        new: dict[str, Told] = {}
-        for calendar in self._named(now.readings):
-            key = short(calendar)
-            if before == now or (before.window == now.window and before.readings.get(key) == now.readings[key]):
-                continue
-            then, lines = self._lines(calendar, before.readings.get(key), now.readings[key])
-            if before.window == now.window:
-                then, lines = _apart(then, lines), _apart(lines, then)
-            old |= told(snapshot.feed, calendar, then, before.window, self.zone)
-            new |= told(snapshot.feed, calendar, lines, now.window, self.zone)
+        if before == now:
+            return dumped(head | delta({}, {}))
+        sides = {
+            calendar: self._lines(calendar, before.readings.get(short(calendar)), now.readings[short(calendar)])
+            for calendar in self._named(now.readings)
+        }
+        if before.window == now.window:
+            sides = _moved(sides)
+        old = told(snapshot.feed, {calendar: then for calendar, (then, _) in sides.items()}, before.window, self.zone)
+        new = told(snapshot.feed, {calendar: lines for calendar, (_, lines) in sides.items()}, now.window, self.zone)
         return dumped(head | delta(old, new))
 
     def _lines(self, calendar: CalendarRef, before: bytes | None, now: bytes) -> tuple[Lines, Lines]:
@@ -97,17 +96,11 @@ def head_of(body: bytes) -> dict[str, Any]:
     return found
 
 
-def told(feed: Feed, calendar: CalendarRef, lines: Lines, window: Window, zone: ZoneInfo) -> dict[str, Told]:
-    """The events of these lines that the feed shows in that window, by UID."""
-    make = Press.of(Form.JSON, feed, window, zone).maker(calendar.lms)
-    pieces = (make(line) for line in lines.values())
-    first, last = instant(window.start), instant(window.end)
-    shown = (
-        json.loads(piece.body)
-        for piece in pieces
-        if piece and piece.first < last and (piece.last > first or piece.first == piece.last == first)
-    )
-    return {event["uid"]: event for event in shown}
+def told(feed: Feed, readings: Mapping[CalendarRef, Lines], window: Window, zone: ZoneInfo) -> dict[str, Told]:
+    """The events of these lines of its calendars that the feed shows in that window, by UID."""
+    press = Press.of(Form.JSON, feed, window, zone)
+    pieces = (map(press.maker(calendar.lms), lines.values()) for calendar, lines in readings.items())
+    return {piece.uid: json.loads(piece.body) for piece in within(window, merged(pieces))}
 
 
 def delta(old: Mapping[str, Told], new: Mapping[str, Told]) -> dict[str, Any]:
@@ -119,8 +112,20 @@ def delta(old: Mapping[str, Told], new: Mapping[str, Told]) -> dict[str, Any]:
     }
 
 
-def _apart(lines: Lines, other: Lines) -> Lines:
-    return {ref: line for ref, line in lines.items() if other.get(ref) != line}
+def _moved(sides: Mapping[CalendarRef, tuple[Lines, Lines]]) -> dict[CalendarRef, tuple[Lines, Lines]]:
+    """Of both sides what is not equal, with what other calendars of its LMS tell of the same events."""
+    refs: dict[str, set[str]] = {}
+    for calendar, (then, now) in sides.items():
+        apart = {ref for ref in then.keys() | now.keys() if then.get(ref) != now.get(ref)}
+        refs.setdefault(calendar.lms, set()).update(apart)
+    return {
+        calendar: (_only(then, refs[calendar.lms]), _only(now, refs[calendar.lms]))
+        for calendar, (then, now) in sides.items()
+    }
+
+
+def _only(lines: Lines, refs: set[str]) -> Lines:
+    return {ref: line for ref, line in lines.items() if ref in refs}
 
 
 def _told_changes(feed: Feed, calendar: CalendarRef, past: Past, window: Window, zone: ZoneInfo) -> Iterator[Change]:
@@ -136,7 +141,7 @@ def _told_changes(feed: Feed, calendar: CalendarRef, past: Past, window: Window,
 def _one(feed: Feed, calendar: CalendarRef, line: bytes | None, window: Window, zone: ZoneInfo) -> Told | None:
     if line is None:
         return None
-    return next(iter(told(feed, calendar, {"": line}, window, zone).values()), None)
+    return next(iter(told(feed, {calendar: {"": line}}, window, zone).values()), None)
 
 
 def _was_in_sight(line: bytes, step: Step, window: Window) -> bool:

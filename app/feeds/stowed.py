@@ -35,11 +35,11 @@ def stow(drawer: Drawer) -> bytes:
     """The blob of a drawer's pieces."""
     pieces = list(drawer.by_line.values())
     index = json.dumps([_entry(each) for each in pieces], separators=(",", ":")).encode()
-    return b"".join([index, b"\n", *(each.body for each in pieces if each)])
+    return b"".join([index, b"\n", *(each.body for each in pieces)])
 
 
-def _entry(piece: Piece | None) -> list[Any] | None:
-    return piece and [piece.order, piece.first.isoformat(), piece.last.isoformat(), len(piece.body)]
+def _entry(piece: Piece) -> list[Any]:
+    return [piece.order, piece.first.isoformat(), piece.last.isoformat(), len(piece.body), piece.modified]
 
 
 def unstow(blob: bytes, hash: str, packed: bytes) -> Drawer:
@@ -47,16 +47,12 @@ def unstow(blob: bytes, hash: str, packed: bytes) -> Drawer:
     head, _, _ = blob.partition(b"\n")
     index = json.loads(head)
     lines = dict.fromkeys(packed.split(b"\n") if packed else [])
-    by_line: Mapping[bytes, Piece | None] = dict(zip(lines, _pieces(index, blob, len(head) + 1), strict=True))
+    by_line: Mapping[bytes, Piece] = dict(zip(lines, _pieces(index, blob, len(head) + 1), strict=True))
     return drawn(hash, by_line, len(packed))
 
 
-def _pieces(index: Iterable[Any], blob: bytes, start: int) -> Iterator[Piece | None]:
+def _pieces(index: Iterable[Any], blob: bytes, start: int) -> Iterator[Piece]:
     read = datetime.fromisoformat
-    for entry in index:
-        if entry is None:
-            yield None
-            continue
-        order, first, last, size = entry
-        yield Piece(order, read(first), read(last), blob[start : start + size])
+    for order, first, last, size, modified in index:
+        yield Piece(order, read(first), read(last), blob[start : start + size], modified)
         start += size

@@ -207,6 +207,7 @@ event_version = Table(
     Column("hash", String(64), nullable=False),
     Column("seen_at", Instant, nullable=False, doc="when this content was first seen: DTSTAMP where the LMS has none"),
     Column("sequence", Integer, nullable=False),
+    Index(None, "ref"),
     comment="SEQUENCE and times of change for events whose LMS keeps none",
 )
 
@@ -365,6 +366,36 @@ lease = Table(
     Column("holder", String(200), nullable=False),
     Column("until", Instant, nullable=False),
     comment="who works on what right now, so that two never do",
+)
+
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("next_at", Instant, nullable=False),
+    comment="when each chore is done next, by whichever worker is the first",
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("host", String(200), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+    Column("doing", Text, nullable=False, doc="its jobs at that moment, as JSON"),
+    comment="the worker processes, by their heartbeats",
+)
+
+job_count = Table(
+    "job_count",
+    metadata,
+    Column("kind", String(20), primary_key=True),
+    Column("outcome", String(60), primary_key=True, doc="what came of it, or the class of an error"),
+    Column("times", Integer, nullable=False),
+    Column("seconds", Float, nullable=False),
+    comment="what workers ever did",
 )
 
 quota = Table(

@@ -32,6 +32,7 @@ def upgrade() -> None:
         comment="what changed from reading to reading, so that a feed can tell what is new; the oldest rows go",
     )
     op.create_index("ix_calendar_history_calendar_id", "calendar_history", ["calendar", "id"])
+    op.create_index("ix_event_version_ref", "event_version", ["ref"])
     with op.batch_alter_table("import_run") as batch:
         batch.add_column(sa.Column("forecast", sa.JSON(none_as_null=True)))
         batch.add_column(sa.Column("progress", sa.JSON(none_as_null=True)))
