@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
-from app.ics import Reading
+from app.ics import NotACalendar, Reading
 from app.imports.deciding.case import Case
 from app.imports.deciding.decide import Decision, Importing
 from app.imports.deciding.guard import Guard, ReadingFacts
@@ -26,12 +26,14 @@ from app.imports.record.routed_outcome import Missing, RoutedOutcome
 from app.imports.record.runs import Ending, NotWaiting, Run
 from app.imports.run import Imports
 from app.imports.subscription import Import
-from app.store.leases import Busy, lease
+from app.store.leases import Busy, is_held, lease
 from bridges.errors import BridgeError, Transient
 from bridges.model import CalendarRef
 
 TURN = timedelta(minutes=30)
 """Longer than the longest silence between two steps of a routed import."""
+MOST_TRIES = 5
+"""Workers that may die over one batch before it is given up."""
 
 
 @dataclass(slots=True)
@@ -79,12 +81,41 @@ class Routed:
         survey = self._survey(job, routes)
         if job.dry_run:
             return self._decided(job, routes, survey)
-        with lease(self._engine, f"routed {job.source}", self._now, TURN) as held:
-            for waiting in self._batches.waiting(job.source):
-                with suppress(NotWaiting):
-                    self._imports.cancel(waiting)
+        with lease(self._engine, _name(job.source), self._now, TURN) as held:
+            self._overtake(job.source)
             batch = self._batches.begin(job, routes, survey.reading.events)
             return self._carried_out(job, routes, survey, batch, {}, _beating(held.beat, progress))
+
+    def queue(self, job: Import, routes: Routes) -> Batch:
+        """Have a worker do it: the file is kept, and read there."""
+        return self.get(self._batches.begin(job, routes, state=Ending.QUEUED))
+
+    def due(self) -> Sequence[int]:
+        """The batches that a worker has to take up, the oldest first: queued, or left by a worker that died."""
+        return [
+            batch for batch, source in self._batches.queued() if not is_held(self._engine, _name(source), self._now())
+        ]
+
+    def take_up(self, batch: int, *, progress: Progress | None = None) -> RoutedOutcome | None:
+        """Do what was queued; None where that ended before anything could be planned, and the batch says why.
+
+        Busy and NotWaiting where somebody was faster.
+        """
+        job, routes = self._batches.job(batch)
+        with lease(self._engine, _name(job.source), self._now, TURN) as held:
+            if self._batches.take_up(batch, 0) > MOST_TRIES:
+                self._give_up(batch, f"It was begun {MOST_TRIES} times, and its worker died each time.")
+                return None
+            try:
+                survey = self._survey(job, routes)
+            except NotACalendar as error:
+                self._give_up(batch, str(error))
+                return None
+            self._overtake(job.source)
+            return self._carried_out(job, routes, survey, batch, {}, _beating(held.beat, progress))
+
+    def _give_up(self, batch: int, problem: str) -> None:
+        self._batches.end(batch, Ending.FAILED, {"stopped": problem})
 
     def approve(self, batch: int, *, progress: Progress | None = None) -> RoutedOutcome:
         """Carry out all that waits in a batch, planned anew from its file. NoRun, NotWaiting as Imports.approve."""
@@ -94,7 +125,7 @@ class Routed:
         job, routes = self._batches.job(batch)
         survey = self._survey(job, routes)
         held_runs = {run.calendar: run for run in waiting.values()}
-        with lease(self._engine, f"routed {job.source}", self._now, TURN) as held:
+        with lease(self._engine, _name(job.source), self._now, TURN) as held:
             return self._carried_out(job, routes, survey, batch, held_runs, _beating(held.beat, progress))
 
     def cancel(self, batch: int) -> Batch:
@@ -124,6 +155,12 @@ class Routed:
     def get(self, batch: int) -> Batch:
         """NoRun where there is none."""
         return self._batches.get(batch)
+
+    def _overtake(self, source: str) -> None:
+        """What waits of earlier files is called off."""
+        for waiting in self._batches.waiting(source):
+            with suppress(NotWaiting):
+                self._imports.cancel(waiting)
 
     # What goes where
 
@@ -266,6 +303,11 @@ class Routed:
             tuple(survey.reading.problems),
             survey.reading.ignored,
         )
+
+
+def _name(source: str) -> str:
+    """That of the lease under which one import's files are carried out, one after the other."""
+    return f"routed {source}"
 
 
 def _matters(decision: Decision) -> bool:

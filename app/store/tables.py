@@ -160,6 +160,7 @@ calendar_reading = Table(
     Column("quiet", Integer, nullable=False, server_default="0", doc="readings in a row that brought nothing new"),
     Column("missing_since", Instant, doc="since when the LMS says that there is no such calendar, or none for us"),
     Column("unused_since", Instant, doc="since when no feed shows it"),
+    Column("roster_check", Instant, doc="when to ask again who is in the course; null for the next reading"),
     comment="the last good reading of each LMS calendar, shared by all feeds that show it",
 )
 
@@ -260,6 +261,7 @@ import_batch = Table(
     Column("read_count", Integer, nullable=False),
     Column("data", LargeBinary, doc="the file, compressed by zlib; null when a newer one has overtaken it"),
     Column("terms", JSON, nullable=False, doc="how the file was to be imported, with its routes"),
+    Column("tries", Integer, doc="how many workers took it up; null for one that was never queued"),
     Column("report", JSON(none_as_null=True), doc="counts over all calendars, and what has no place in any"),
     comment="files that went into many calendars, each with a run of its own",
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, json, request
 
 from app.feeds.feed import Did, Feed
+from app.imports.record.batch import Batch
 from app.imports.record.routed_outcome import RoutedOutcome
 from app.imports.run import NoRun, NotWaiting, Outcome, Run
 from app.web import access, uploads
@@ -35,7 +36,10 @@ def import_calendar() -> Response:
     parts = access.parts()
     if "route" in request.values:
         access.require_all("route a file into many calendars")
-        return _outcome(parts.routed.run(*uploads.routed(request, parts)))
+        job, routes = uploads.routed(request, parts)
+        if uploads.flag(request.values, "background"):
+            return _batch_accepted(uploads.queue_routed(job, routes, parts))
+        return _outcome(parts.routed.run(job, routes))
     upload = uploads.from_request(request, parts)
     if uploads.flag(request.values, "background"):
         return _accepted(uploads.queue(upload, parts))
@@ -107,10 +111,10 @@ def pause(run: int) -> Response:
 @bp.post("/imports/<int(max=2147483647):run>/resume")
 def resume(run: int) -> Response:
     """Go on with a run that was paused, left half-way or cut off; a background one in the background."""
-    imports = access.parts().imports
-    if imports.get(run).background:
-        return _accepted(imports.requeue(run))
-    return _outcome(imports.resume(run))
+    parts = access.parts()
+    if parts.imports.get(run).background:
+        return _accepted(parts.told_a_worker(parts.imports.requeue(run)))
+    return _outcome(parts.imports.resume(run))
 
 
 @bp.get("/imports/<int(max=2147483647):run>/refused")
@@ -184,6 +188,12 @@ def _accepted(run: Run) -> Response:
     """A worker has it from here: Location is where to ask how far it is."""
     response = _json(run.to_json(), 202)
     response.headers["Location"] = f"/api/imports/{run.id}"
+    return response
+
+
+def _batch_accepted(batch: Batch) -> Response:
+    response = _json(batch.to_json(), 202)
+    response.headers["Location"] = f"/api/imports/batches/{batch.id}"
     return response
 
 

@@ -12,7 +12,7 @@ from app.config import zone_of
 from app.ics.floating import Floating
 from app.imports.deciding.routes import Routes, routes_of
 from app.imports.deciding.rules import Rules, rename
-from app.imports.record.batch import NOWHERE
+from app.imports.record.batch import NOWHERE, Batch
 from app.imports.run import Match, Mode, Run
 from app.imports.subscription import Import
 from app.imports.window import window_of
@@ -123,7 +123,14 @@ def queue(job: Import, parts: Parts) -> Run:
     """Have a worker do it: it is kept, and told by its number."""
     if job.dry_run:
         raise BadUpload("a dry run is answered at once: leave 'background' or 'dry_run' away")
-    return parts.imports.queue(job)
+    return parts.told_a_worker(parts.imports.queue(job))
+
+
+def queue_routed(job: Import, routes: Routes, parts: Parts) -> Batch:
+    """Have a worker do it: it is kept, and told by its batch's number."""
+    if job.dry_run:
+        raise BadUpload("a dry run is answered at once: leave 'background' or 'dry_run' away")
+    return parts.routed.queue(job, routes)
 
 
 def body(request: Request) -> bytes:

@@ -23,7 +23,7 @@ from bridges.contract import Sink
 from bridges.errors import Gone, NotSent
 from bridges.model import CalendarRef
 from tests import stores
-from tests.imports.lms import KINDS, Fault, MemoryLms, faulty
+from tests.imports.lms import KINDS, Crash, Fault, MemoryLms, faulty
 from tests.imports.test_run import NOW, OSLO, TERM, calendar, vevent
 
 ROUTES = ("category:COURSE *=>lms/course/courseId:{1}",)
@@ -312,3 +312,68 @@ def test_what_moves_to_a_calendar_that_is_held_stays_until_that_was_approved(off
     office.routed.approve(outcome.batch)
     assert "Cells" in office.titles()["CHE"]
     assert "Cells" not in office.titles()["BIO"]
+
+
+class TestInTheBackground:
+    def queued(self, office: Office, *lessons: str) -> int:
+        job = Import(calendar(*lessons), NOWHERE, TERM, "timetable")
+        return office.routed.queue(job, routes_of(ROUTES)).id
+
+    def test_a_worker_takes_it_up_and_writes_everywhere(self) -> None:
+        office = Office()
+        batch = self.queued(office, lesson("a", "BIO"), lesson("b", "CHE"))
+        assert (office.routed.get(batch).state, office.lms.events) == (Ending.QUEUED, {})
+        assert office.routed.due() == [batch]
+        told = office.routed.take_up(batch)
+        assert told
+        assert told.state is Ending.DONE
+        assert len(office.lms.standing(course("BIO"))) == len(office.lms.standing(course("CHE"))) == 1
+        assert (office.routed.due(), office.routed.get(batch).state) == ([], Ending.DONE)
+
+    def test_what_a_dead_worker_left_is_taken_up_by_another(self) -> None:
+        office = Office()
+        batch = self.queued(office, lesson("a", "BIO"), lesson("b", "CHE"), lesson("c", "DAN"))
+        office.sink = faulty(office.lms, [Fault.NONE, Fault.KILLED_AFTER])
+        with pytest.raises(Crash):
+            office.routed.take_up(batch)
+        office.sink = None
+        assert office.routed.get(batch).state is Ending.RUNNING
+        assert office.routed.due() == [batch]
+        assert office.routed.take_up(batch)
+        assert [len(office.lms.standing(course(name))) for name in ("BIO", "CHE", "DAN")] == [1, 1, 1]
+        assert office.routed.get(batch).state is Ending.DONE
+
+    def test_one_that_kills_its_workers_is_given_up(self) -> None:
+        office = Office()
+        batch = self.queued(office, lesson("a", "BIO"))
+        for _ in range(5):
+            office.sink = faulty(office.lms, [Fault.KILLED])
+            with pytest.raises(Crash):
+                office.routed.take_up(batch)
+        office.sink = None
+        assert office.routed.take_up(batch) is None
+        given_up = office.routed.get(batch)
+        assert given_up.state is Ending.FAILED
+        assert "begun 5 times" in given_up.report["stopped"]
+        assert office.routed.due() == []
+
+    def test_a_newer_file_overtakes_one_that_waits(self) -> None:
+        office = Office()
+        older = self.queued(office, lesson("a", "BIO"))
+        newer = self.queued(office, lesson("b", "BIO"))
+        assert office.routed.due() == [newer]
+        assert office.routed.get(older).state is Ending.CANCELLED
+
+    def test_what_is_no_calendar_is_told(self) -> None:
+        office = Office()
+        batch = office.routed.queue(Import(b"hello", NOWHERE, TERM, "timetable"), routes_of(ROUTES)).id
+        assert office.routed.take_up(batch) is None
+        assert office.routed.get(batch).state is Ending.FAILED
+        assert office.routed.get(batch).report["stopped"]
+
+    def test_it_is_carried_out_once(self) -> None:
+        office = Office()
+        batch = self.queued(office, lesson("a", "BIO"))
+        assert office.routed.take_up(batch)
+        with pytest.raises(NotWaiting):
+            office.routed.take_up(batch)

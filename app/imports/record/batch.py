@@ -14,7 +14,7 @@ from sqlalchemy import Engine, Row, func, insert, select, update
 from app.imports.deciding.plan import State
 from app.imports.deciding.routes import Routes, routes_of
 from app.imports.record.held import import_of, terms_of
-from app.imports.record.runs import Ending, NoRun
+from app.imports.record.runs import Ending, NoRun, NotWaiting
 from app.imports.subscription import Import
 from app.store import tables
 from app.store.engine import writing
@@ -65,20 +65,53 @@ class Batches:
         self._engine = engine
         self._now = now
 
-    def begin(self, job: Import, routes: Routes, events: int) -> int:
-        """A new batch, and its number. The files of earlier ones of this import are overtaken."""
+    def begin(self, job: Import, routes: Routes, events: int = 0, *, state: Ending = Ending.RUNNING) -> int:
+        """A new batch, and its number. The files of earlier ones of this import are overtaken.
+
+        One that is QUEUED is a worker's to take up, and again if that worker dies.
+        """
         batch = tables.import_batch
         values = {
             "source": job.source,
             "started_at": self._now(),
-            "state": Ending.RUNNING.value,
+            "state": state.value,
             "read_count": events,
             "data": zlib.compress(job.data, 1),
             "terms": {**terms_of(job), "routes": routes.to_json()},
+            "tries": 0 if state is Ending.QUEUED else None,
         }
         with writing(self._engine) as connection:
-            connection.execute(update(batch).where(batch.c.source == job.source).values(data=None))
+            earlier = batch.c.source == job.source
+            overtaken = (earlier, batch.c.state == Ending.QUEUED.value)
+            connection.execute(
+                update(batch).where(*overtaken).values(state=Ending.CANCELLED.value, ended_at=self._now())
+            )
+            connection.execute(update(batch).where(earlier).values(data=None))
             return int(connection.execute(insert(batch).values(values).returning(batch.c.id)).scalar_one())
+
+    def queued(self) -> Sequence[tuple[int, str]]:
+        """Those that a worker has to take up, or had taken up, with their sources; the oldest first."""
+        batch = tables.import_batch.c
+        open_ = (
+            batch.tries.is_not(None),
+            batch.data.is_not(None),
+            batch.state.in_([Ending.QUEUED.value, Ending.RUNNING.value]),
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(select(batch.id, batch.source).where(*ours).order_by(batch.id))
+            return [(row.id, row.source) for row in rows]
+
+    def take_up(self, id: int, events: int) -> int:
+        """A worker has begun with it; how many did so by now. NotWaiting where it has ended."""
+        batch = tables.import_batch.c
+        open_ = (batch.id == id, batch.state.in_([Ending.QUEUED.value, Ending.RUNNING.value]))
+        values = {"state": Ending.RUNNING.value, "tries": batch.tries + 1, "read_count": events}
+        begun = update(tables.import_batch).where(*open_).values(values).returning(batch.tries)
+        with writing(self._engine) as connection:
+            tries = connection.execute(begun).scalar()
+        if tries is None:
+            raise NotWaiting(f"batch {id} has ended")
+        return int(tries)
 
     def end(self, id: int, ending: Ending, report: Mapping[str, Any]) -> None:
         """Keep what became of it."""

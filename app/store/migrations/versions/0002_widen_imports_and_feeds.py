@@ -53,6 +53,7 @@ def upgrade() -> None:
         sa.Column("read_count", sa.Integer(), nullable=False),
         sa.Column("data", sa.LargeBinary()),
         sa.Column("terms", sa.JSON(), nullable=False),
+        sa.Column("tries", sa.Integer()),
         sa.Column("report", sa.JSON(none_as_null=True)),
         sa.PrimaryKeyConstraint("id", name="pk_import_batch"),
         comment="files that went into many calendars, each with a run of its own",
@@ -83,6 +84,7 @@ def upgrade() -> None:
         batch.add_column(sa.Column("quiet", sa.Integer(), nullable=False, server_default="0"))
         batch.add_column(sa.Column("missing_since", sa.DateTime(timezone=True)))
         batch.add_column(sa.Column("unused_since", sa.DateTime(timezone=True)))
+        batch.add_column(sa.Column("roster_check", sa.DateTime(timezone=True)))
     op.create_table(
         "calendar_piece",
         sa.Column("calendar", sa.String(500), nullable=False),
