@@ -7,9 +7,12 @@ from app.config import config_path, load, secrets_of
 from app.logs import configure
 from app.parts import open_parts
 from app.tied import end_with
+from app.traces import begin
 
 if "CALBRIDGE_TIED" in os.environ:  # set by `calbridge serve`, whose child this is
     end_with(int(os.environ["CALBRIDGE_TIED"]))
 _config = load(config_path(os.environ), os.environ)
 configure(_config.log.level, _config.log.form, secrets_of(_config))
-app = create_app(open_parts(_config))
+_parts = open_parts(_config)
+app = create_app(_parts)
+traces = begin(os.environ, secrets_of(_config), _parts.engine, app)

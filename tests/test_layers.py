@@ -43,8 +43,12 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.ics": ({"bridges.model"}, {"icalendar", "dateutil"}),
     "app.store": (PROMISES, {"sqlalchemy", "alembic", "cryptography"}),
     "app.imports": (HALLWAY, {"sqlalchemy"}),
-    "app.imports.deciding.plan": ({"bridges.model", "bridges.contract"}, set()),
-    "app.imports.deciding.guard": ({"bridges.model", "bridges.contract", "app.imports.deciding.plan"}, set()),
+    "app.imports.spool": ({"bridges.model"}, set()),
+    "app.imports.deciding.plan": ({"bridges.model", "bridges.contract", "app.imports.spool"}, set()),
+    "app.imports.deciding.guard": (
+        {"bridges.model", "bridges.contract", "app.imports.deciding.plan", "app.imports.spool"},
+        set(),
+    ),
     "app.imports.pull": (HALLWAY | {"app.imports"}, {"sqlalchemy"}),
     "app.imports.pull.addresses": (set(), set()),
     "app.imports.pull.dial": ({"app.imports.pull.addresses"}, {"requests", "urllib3"}),
@@ -52,16 +56,19 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.feeds": (HALLWAY | {"bridges.markup"}, {"sqlalchemy", "cachetools"}),
     "app.notices": (HALLWAY | {"app.config", "app.imports"}, {"sqlalchemy", "itsdangerous"}),
     "app.retention": ({"app.config", "app.imports", "app.store"}, {"sqlalchemy"}),
-    "app.refresh": ({"bridges.model", "app.feeds", "app.imports"}, set()),
+    "app.redis": (set(), {"redis"}),
+    "app.jobs": ({"bridges.model", "app.redis"}, {"huey"}),
+    "app.refresh": ({"bridges.model", "app.feeds", "app.imports", "app.jobs", "app.store"}, {"sqlalchemy"}),
     "app.parts": (
-        HALLWAY | {"app.config", "app.feeds", "app.imports", "app.refresh", "app.notices", "app.retention", "bridges"},
+        HALLWAY | {"app.config", "app.feeds", "app.imports", "app.refresh", "app.notices", "app.retention", "bridges"}
+        | {"app.jobs", "app.redis"},
         {"sqlalchemy", "alembic", "requests"},
     ),
     "app.web": (
         PROMISES
-        | {"app.config", "app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics", "app.store.leases"}
-        | {"app.metrics", "app.accounts", "app.audit", "app.notices"},
-        {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog"},
+        | {"app.config", "app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics"}
+        | {"app.store.leases", "app.store.trouble", "app.metrics", "app.accounts", "app.audit", "app.notices"},
+        {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog", "sqlalchemy"},
     ),
     "app.cli": (
         PROMISES
@@ -74,22 +81,24 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "app.tokens",
             "app.web",
             "app.work",
+            "app.jobs",
             "app.tied",
             "app.logs",
             "app.accounts",
         }
-        | {"app.store.leases"},
-        {"click", "granian"},
+        | {"app.store.leases", "app.store.trouble", "app.store.workers"},
+        {"click", "granian", "sqlalchemy"},
     ),
     "app.cli.store": (
         {"app.cli.common", "app.config", "app.parts", "app.store", "bridges"},
-        {"click", "sqlalchemy"},
+        {"click", "sqlalchemy", "alembic"},
     ),
     "app.cli.checking": (
         {"app.cli.common", "app.config", "app.cautions", "app.store.look"},
         {"click"},
     ),
     "app.cautions": ({"app.config"}, set()),
+    "app.traces": ({"app.logs"}, {"flask", "opentelemetry", "sqlalchemy"}),
     "app.tied": (set(), set()),
     "app.logs": (set(), {"structlog"}),
     "app.audit": ({"app.store"}, {"sqlalchemy"}),
@@ -105,8 +114,8 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "app.metrics": ({"app.store"}, {"sqlalchemy", "prometheus_client"}),
     "app.web.health": ({"app.web", "app.store"}, {"flask", "sqlalchemy"}),
-    "app.work": ({"app.refresh"}, {"sqlalchemy"}),
-    "wsgi": ({"app", "app.config", "app.logs", "app.parts", "app.tied"}, set()),
+    "app.work": ({"app.refresh", "app.jobs", "app.logs", "app.store"}, {"sqlalchemy"}),
+    "wsgi": ({"app", "app.config", "app.logs", "app.parts", "app.tied", "app.traces"}, set()),
 }
 
 
