@@ -98,7 +98,7 @@ class Batches:
             batch.state.in_([Ending.QUEUED.value, Ending.RUNNING.value]),
         )
         with self._engine.connect() as connection:
-            rows = connection.execute(select(batch.id, batch.source).where(*ours).order_by(batch.id))
+            rows = connection.execute(select(batch.id, batch.source).where(*open_).order_by(batch.id))
             return [(row.id, row.source) for row in rows]
 
     def take_up(self, id: int, events: int) -> int:
