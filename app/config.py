@@ -101,6 +101,8 @@ class SignIn(_Section):
 class Store(_Section):
     url: str = "sqlite:///calbridge.sqlite3"
     """The database, as an SQLAlchemy URL. A relative SQLite path is relative to where calbridge is started."""
+    migrate: bool = True
+    """Whether a start brings the database to the shape it needs; if not, that is left to 'calbridge migrate'."""
     key: SecretStr = SecretStr("")
     """Encrypts stored secrets (openssl rand -base64 32; a new one before the old); empty: a file beside SQLite's."""
 
@@ -247,6 +249,23 @@ class Mail(_Section):
         return self
 
 
+_OF_REDIS = r"^((rediss?|unix)://.+)?$"
+
+
+class Jobs(_Section):
+    url: str = Field(default="", pattern=r"^((rediss?|unix)://.+|sqlite:///.+)?$")
+    """The queue that workers share: redis://HOST:6379/0; empty: beside a SQLite store, else each worker has its own."""
+    threads: int = Field(default=8, ge=2, le=256)
+    """What one worker does at a time."""
+    stop_seconds: float = Field(default=25, ge=0, le=600)
+    """How long a worker that is stopped finishes what it does; what takes longer is put back."""
+
+
+class Cache(_Section):
+    url: str = Field(default="", pattern=_OF_REDIS)
+    """A Redis (redis://HOST:6379/1) in which web processes find the bodies that another has built; empty: none."""
+
+
 class Keep(_Section):
     runs_days: int = Field(default=400, ge=1, le=36500)
     """How long runs, their plans, reports and journals are kept. An older run cannot be undone any more."""
@@ -277,6 +296,8 @@ class _File(_Section):
     fetch: Fetch = Fetch()
     mail: Mail = Mail()
     keep: Keep = Keep()
+    jobs: Jobs = Jobs()
+    cache: Cache = Cache()
     lms: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("zone")
@@ -299,6 +320,8 @@ class Config:
     fetch: Fetch
     mail: Mail
     keep: Keep
+    jobs: Jobs
+    cache: Cache
     connections: Mapping[str, Connection]
     demo: bool
 
@@ -373,6 +396,8 @@ def parse(text: str, environment: Mapping[str, str]) -> Config:
         fetch=file.fetch,
         mail=file.mail,
         keep=file.keep,
+        jobs=file.jobs,
+        cache=file.cache,
         connections=connections or {"demo": _demo(file.zone)},
         demo=not connections,
     )
@@ -406,14 +431,16 @@ def _resolved(value: Any, path: str, environment: Mapping[str, str], problems: l
 
 
 def _credential(name: str, path: str, environment: Mapping[str, str], problems: list[str]) -> str:
-    """What systemd hands to this service alone (LoadCredential=; systemd.exec(5))."""
+    """What systemd hands to this service alone (LoadCredential=; systemd.exec(5)). Of a folder that our unit hands over
+    as `calbridge`, each file is called calbridge_NAME."""
     folder = environment.get("CREDENTIALS_DIRECTORY")
     try:
         if not folder:
             raise OSError("systemd hands over none: CREDENTIALS_DIRECTORY is not set")
         if Path(name).name != name:
             raise OSError("that is no name of a credential")
-        return (Path(folder) / name).read_text("utf-8").strip()
+        path = Path(folder) / name
+        return (path if path.exists() else path.with_name(f"calbridge_{name}")).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{path}: the credential {name} cannot be read: {error}")
         return "-"
@@ -484,6 +511,8 @@ def example() -> str:
         "fetch": Fetch,
         "mail": Mail,
         "keep": Keep,
+        "jobs": Jobs,
+        "cache": Cache,
     }
     for name, section in sections.items():
         head += ["", f"[{name}]", *_keys(section.model_fields)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from importlib.metadata import version
 from threading import Lock
 from typing import Any, Protocol, runtime_checkable
@@ -19,7 +19,9 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import jobs, retention
 from app.config import Config, ConfigError, zone_of
+from app.feeds import chores as feed_chores
 from app.feeds.behind import Behind
 from app.feeds.rhythm import Rhythm
 from app.feeds.serve import Feeds
@@ -32,20 +34,27 @@ from app.imports.pull.addresses import Fences
 from app.imports.pull.fetch import FetchSettings, check_urllib3
 from app.imports.pull.subscriptions import Subscriptions
 from app.imports.routed import Routed
-from app.imports.run import Imports, Policy
+from app.imports.run import Imports, Policy, Run
+from app.jobs import Queues
 from app.notices.outbox import Notices
-from app.refresh import Refreshes
+from app.redis import Missing
+from app.refresh import Chore, Refreshes
 from app.retention import Retention
 from app.store.engine import open_engine
+from app.store.keys import key_source
 from app.store.look import hindrance
-from app.store.migrate import NewerStore, migrate
+from app.store.migrate import NewerStore, OlderStore, migrate, require_current
 from app.store.quota import StoreMeter
 from app.store.refs import known_refs
-from app.store.vault import StoreVault, key_for
+from app.store.trouble import sentence
+from app.store.vault import StoreVault
 from bridges import open_bridge
 from bridges.contract import Aliases, Keyed, Quota, Sink, Source, Tools
 from bridges.errors import Denied
 from bridges.model import Calendar, CalendarRef, Horizon
+
+NOTICES = timedelta(seconds=15)
+"""Between two looks at what is to be told by mail."""
 
 
 def clock() -> datetime:
@@ -69,7 +78,7 @@ class Linkable(Protocol):
         """Forget what this person permitted; whether there was anything to forget."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Parts:
     """What a view or a command may reach. One per process; safe to share between threads."""
 
@@ -92,7 +101,7 @@ class Parts:
     def __post_init__(self) -> None:
         config = self.config
         key = config.store.key.get_secret_value()
-        self.vault = StoreVault(self.engine, lambda: key_for(self.engine.url, key), self.now)
+        self.vault = StoreVault(self.engine, key_source(self.engine.url, key), self.now)
         self.feeds = Feeds(
             self.engine,
             self.source,
@@ -154,7 +163,6 @@ class Parts:
             vault=self.vault,
             routed=self.routed,
         )
-        self.refreshes = Refreshes(self.feeds, self.subscriptions, self.drifts)
         self.notices = Notices(
             self.engine,
             self.imports,
@@ -166,6 +174,29 @@ class Parts:
             now=self.now,
         )
         self.retention = Retention(self.engine, config.keep, self.now)
+        self.refreshes = Refreshes(
+            self.engine, self.feeds, self.subscriptions, self.imports, self.drifts, self._chores()
+        )
+
+    def _chores(self) -> dict[str, Chore]:
+        chores = {
+            "feeds": Chore(feed_chores.EVERY, feed_chores.Chores(self.feeds).run),
+            "retention": Chore(retention.EVERY, self.retention.run),
+        }
+        return chores | ({"notices": Chore(NOTICES, self.notices.run)} if self.config.mail.host else {})
+
+    @cached_property
+    def queues(self) -> Queues:
+        """What workers take their jobs from. ConfigError where it is said to be in Redis and there is no client."""
+        try:
+            return jobs.queues(self.config.jobs.url, self.config.store.url)
+        except Missing as missing:
+            raise ConfigError([f"jobs.url: {missing}"]) from None
+
+    def told_a_worker(self, run: Run) -> Run:
+        """The queued import, begun by a worker as soon as one has a hand free."""
+        self.queues.ask(jobs.importing(run.id, run.calendar.lms))
+        return run
 
     def _changed(self, calendar: CalendarRef) -> None:
         """An import wrote into the calendar: feeds show it anew, and somebody looks after it from now on."""
@@ -245,8 +276,8 @@ def open_parts(config: Config, *, now: Callable[[], datetime] = clock) -> Parts:
     check_urllib3()
     try:
         engine = open_engine(config.store.url)
-        migrate(engine)
-    except (SQLAlchemyError, CommandError, NewerStore, ImportError, OSError) as error:
+        (migrate if config.store.migrate else require_current)(engine)
+    except (SQLAlchemyError, CommandError, NewerStore, OlderStore, ImportError, OSError) as error:
         raise ConfigError([f"store.url: the database cannot be opened: {_why(config.store.url, error)}"]) from error
     parts = Parts(config, engine, now)
     if config.demo and not parts.feeds.list():
@@ -257,9 +288,9 @@ def open_parts(config: Config, *, now: Callable[[], datetime] = clock) -> Parts:
 def _why(url: str, error: Exception) -> str:
     """SQLite tells neither which file nor what is wrong with it."""
     try:
-        return hindrance(url) or str(error)
+        return hindrance(url) or sentence(error)
     except SQLAlchemyError:
-        return str(error)
+        return sentence(error)
 
 
 def fetch_settings(config: Config) -> FetchSettings:

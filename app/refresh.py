@@ -1,56 +1,132 @@
-"""What is due, and the doing of it: feeds to read anew, subscriptions to pull, calendars to check. No more."""
+"""What is due, and the doing of it: feeds to read anew, subscriptions to pull, imports to take up, chores. No more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
+from sqlalchemy import Engine
+
+from app import jobs
 from app.feeds.feed import Outcome
 from app.feeds.serve import Feeds
-from app.imports.drift.drifts import Check, Drifts
+from app.imports.drift.drifts import Drifts
 from app.imports.pull.subscriptions import NoSubscription, Subscriptions, Visit
+from app.imports.run import Imports, NoRun
+from app.imports.run import Outcome as Imported
+from app.jobs import Job, Kind
+from app.store import schedule
+from app.store.leases import Busy
 from bridges.model import CalendarRef
+
+Stopping = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """Calendars that feeds show, the numbers of subscriptions, and calendars that imports wrote into."""
+class Chore:
+    """Done so often, by one worker of all. `run` tells of each thing what came of it."""
 
-    calendars: Sequence[CalendarRef]
-    subscriptions: Sequence[int]
-    checks: Sequence[CalendarRef] = ()
+    every: timedelta
+    run: Callable[[], Iterable[tuple[object, object]]]
 
-    def __bool__(self) -> bool:
-        return bool(self.calendars or self.subscriptions or self.checks)
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What came of a job: the word for it, that is counted, and what the log is told."""
+
+    how: str
+    text: str = ""
+
+
+IN_VAIN = Done("in vain")
+"""Somebody was faster, or it is not there any more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refreshes:
-    """Feeds, subscriptions and checks, joined for whoever keeps the time. Any number of processes may run what is due:
-    each calendar and each subscription is worked on by one of them."""
+    """All work that has its time, joined for whoever keeps the time. Any number of processes may do what is due: each
+    calendar, subscription, run and chore is worked on by one of them."""
 
+    engine: Engine
     feeds: Feeds
     subscriptions: Subscriptions
+    imports: Imports
     drifts: Drifts
+    chores: Mapping[str, Chore] = field(default_factory=dict)
 
-    def due(self, now: datetime) -> Due:
-        """What should be done now; `now` is aware."""
-        return Due(self.feeds.due(), self.subscriptions.due(now), self.drifts.due(now))
+    def due(self, now: datetime) -> Sequence[Job]:
+        """What should be done now, the short work first; `now` is aware."""
+        pauses = {name: chore.every for name, chore in self.chores.items()}
+        return [
+            *map(jobs.chore, schedule.due(self.engine, pauses, now)),
+            *map(jobs.pulling, self.subscriptions.due(now)),
+            *map(jobs.reading, self.feeds.due()),
+            *map(jobs.checking, self.drifts.due(now)),
+            *self.queued(),
+        ]
 
-    def run(self, now: datetime) -> Iterator[tuple[CalendarRef | int | str, Outcome | Visit | Check]]:
-        """Do what is due, subscriptions first and checks last, and tell what came of each as soon as it is done.
+    def queued(self) -> Sequence[Job]:
+        """The imports that wait for a worker."""
+        return [jobs.importing(run, calendar.lms) for run, calendar in self.imports.due()]
 
-        No failure of one keeps another from its turn: all are told in the outcomes.
-        """
-        due = self.due(now)
-        for id in due.subscriptions:
-            try:
-                yield id, self.subscriptions.run(id, unless_early=True)
-            except NoSubscription:  # removed since
-                continue
-        for calendar in due.calendars:
-            yield calendar, self.feeds.refresh(calendar, unless_fresh=True)
-        for calendar in due.checks:
-            if (check := self.drifts.run(calendar)) is not None:
-                yield f"drift in {calendar}", check
+    def do(self, job: Job, now: datetime, stopping: Stopping = bool) -> Done:
+        """Do it, if it is still due. Whatever goes wrong outside is told in what came of it; a fault of ours is
+        raised, and a store that is away. What takes long looks now and then whether it is `stopping`, and is put
+        back then."""
+        match job.kind:
+            case Kind.READ:
+                return _read(self.feeds.refresh(CalendarRef.parse(job.id), unless_fresh=True))
+            case Kind.CHECK:
+                check = self.drifts.run(CalendarRef.parse(job.id))
+                return Done(check.look, str(check)) if check else IN_VAIN
+            case Kind.PULL:
+                return self._pulled(int(job.id))
+            case Kind.IMPORT:
+                return self._imported(int(job.id), stopping)
+            case Kind.CHORE:
+                return self._chore(job.id, now)
+
+    def put_back(self, job: Job) -> None:
+        """Have what is cut off in the midst be due again, as soon as its worker is gone."""
+        if job.kind is Kind.READ:
+            self.feeds.put_back(CalendarRef.parse(job.id))
+        elif job.kind is Kind.PULL:
+            self.subscriptions.put_back(int(job.id))
+
+    def run(self, now: datetime) -> Iterator[tuple[Job, Done]]:
+        """Do what is due, one after the other, and tell what came of each as soon as it is done."""
+        for job in self.due(now):
+            yield job, self.do(job, now)
+
+    def _pulled(self, id: int) -> Done:
+        with suppress(NoSubscription):  # removed since
+            return _visited(self.subscriptions.run(id, unless_early=True))
+        return IN_VAIN
+
+    def _imported(self, run: int, stopping: Stopping) -> Done:
+        try:
+            outcome = self.imports.take_up(run, stopping)
+        except (Busy, NoRun):
+            return IN_VAIN
+        return _written(outcome) if outcome else Done("failed", "it could not be begun")
+
+    def _chore(self, name: str, now: datetime) -> Done:
+        chore = self.chores.get(name)
+        if chore is None or not schedule.book(self.engine, name, chore.every, now):
+            return IN_VAIN
+        told = [f"{subject}: {outcome}" for subject, outcome in chore.run()]
+        return Done("done", "; ".join(told))
+
+
+def _read(outcome: Outcome) -> Done:
+    return Done(outcome.did, f"{outcome.did}: {outcome.problem}" if outcome.problem else outcome.did)
+
+
+def _visited(visit: Visit) -> Done:
+    return Done(visit.what, visit.problem or f"{visit.what}, {visit.events} events")
+
+
+def _written(outcome: Imported) -> Done:
+    return Done(outcome.state, outcome.to_text().partition("\n")[0])

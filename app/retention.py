@@ -22,7 +22,7 @@ PORTION = 500
 DEAD = timedelta(days=1)
 """What ran out so long ago is nobody's any more."""
 EVERY = timedelta(days=1)
-"""Between two looks of one worker."""
+"""Between two looks."""
 ENDED = (Ending.DONE, Ending.LEFT, Ending.FAILED, Ending.CANCELLED, Ending.EXPIRED)
 """How a run stands that nothing waits for; a file that is kept of it goes with it."""
 
@@ -85,13 +85,9 @@ class Retention:
     engine: Engine
     keep: Keep
     now: Callable[[], datetime]
-    _next: datetime | None = None
 
     def run(self) -> Iterator[tuple[str, str]]:
-        """Prune once a day, and say what went: what a worker calls whenever it has nothing else to do."""
-        if self._next is not None and self.now() < self._next:
-            return
-        self._next = self.now() + EVERY
+        """Prune, and say what went."""
         for table, count in self.prune().items():
             if count:
                 yield table, f"{count} old rows removed"

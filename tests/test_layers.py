@@ -94,8 +94,8 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {"click", "sqlalchemy", "alembic"},
     ),
     "app.cli.checking": (
-        {"app.cli.common", "app.config", "app.cautions", "app.store.look"},
-        {"click"},
+        {"app.cli.common", "app.config", "app.cautions", "app.store.look", "app.redis"},
+        {"click", "redis"},
     ),
     "app.cautions": ({"app.config"}, set()),
     "app.traces": ({"app.logs"}, {"flask", "opentelemetry", "sqlalchemy"}),

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from app import jobs
 from app.cli import main
 from app.config import ConfigError, parse
-from app.feeds.feed import Did
-from app.feeds.feed import Outcome as Reading
-from app.imports.drift.drifts import Check
-from app.imports.pull.rhythm import Visit, What
 from app.imports.pull.wish import Wish
+from app.jobs import Job
 from app.parts import Parts, fetch_settings, open_parts
+from app.refresh import Done
 from bridges.model import CalendarRef, Kind
 from tests import stores
 from tests.fakes.web import LECTURE, Web, answer, serving
@@ -48,7 +47,7 @@ class Campus:
     def subscribe(self, name: str = "timetable") -> int:
         return self.parts.subscriptions.add(Wish(name, self.url, COURSE, HOUR, 180)).id
 
-    def done(self) -> dict[CalendarRef | int | str, Reading | Visit | Check]:
+    def done(self) -> dict[Job, Done]:
         return dict(self.parts.refreshes.run(self.now))
 
     def shell(self, *words: str, typed: str | None = None) -> Result:
@@ -64,42 +63,60 @@ def campus(tmp_path: Path) -> Iterator[Campus]:
 
 
 def test_what_is_due_is_done_once(campus: Campus) -> None:
-    id = campus.subscribe()
+    pulled, read = jobs.pulling(campus.subscribe()), jobs.reading(COURSE)
     due = campus.parts.refreshes.due(NOW)
-    assert due
-    assert due.subscriptions == [id]
-    assert COURSE in due.calendars
+    assert {pulled, read} <= {*due}
     done = campus.done()
-    visit, reading = done[id], done[COURSE]
-    assert isinstance(visit, Visit)
-    assert isinstance(reading, Reading)
-    assert (visit.what, visit.created, reading.did) == (What.DONE, 1, Did.READ)
+    assert (done[pulled].how, done[read].how) == ("done", "read")
     assert not campus.parts.refreshes.due(NOW)
     assert campus.done() == {}
 
 
 def test_what_is_due_again_later(campus: Campus) -> None:
-    id = campus.subscribe()
+    pulled = jobs.pulling(campus.subscribe())
     campus.done()
     campus.now += HOUR
-    assert campus.parts.refreshes.due(campus.now).subscriptions == [id]
-    assert COURSE in campus.done()
+    assert pulled in campus.parts.refreshes.due(campus.now)
+    assert jobs.reading(COURSE) in campus.done()
+
+
+def test_a_chore_is_done_once_however_many_workers_there_are(campus: Campus) -> None:
+    """Both found it due before either began."""
+    first, second = campus.parts.refreshes, open_parts(campus.parts.config, now=lambda: campus.now).refreshes
+    (chore,) = [job for job in first.due(NOW) if job == jobs.chore("retention")]
+    assert chore in second.due(NOW)
+    assert [each.do(chore, NOW).how for each in (first, second)] == ["done", "in vain"]
+    campus.now += timedelta(days=1)
+    assert [chore in each.due(campus.now) for each in (first, second)] == [True, True]
+
+
+def test_a_chore_is_done_again_after_the_clock_was_put_back(campus: Campus) -> None:
+    chore = jobs.chore("feeds")
+    campus.parts.refreshes.do(chore, NOW + timedelta(days=30))
+    assert campus.parts.refreshes.do(chore, NOW).how == "done"
+    assert campus.parts.refreshes.do(chore, NOW).how == "in vain"
+
+
+def test_what_was_cut_off_is_due_at_once(campus: Campus) -> None:
+    cut = [jobs.pulling(campus.subscribe()), jobs.reading(COURSE)]
+    campus.done()
+    for job in cut:
+        campus.parts.refreshes.put_back(job)
+    assert [*campus.parts.refreshes.due(NOW)] == cut
 
 
 def test_a_failure_keeps_nobody_else_from_a_turn(campus: Campus) -> None:
     campus.serves(answer(500), answer(200, LECTURE))
     first, second = campus.subscribe("a"), campus.subscribe("b")
     done = campus.done()
-    assert [visit.what for visit in (done[first], done[second]) if isinstance(visit, Visit)] == ["failed", "done"]
-    assert COURSE in done
+    assert [done[jobs.pulling(id)].how for id in (first, second)] == ["failed", "done"]
+    assert jobs.reading(COURSE) in done
 
 
 def test_one_that_is_removed_meanwhile_is_passed_over(campus: Campus) -> None:
-    first, second = campus.subscribe("a"), campus.subscribe("b")
-    running = campus.parts.refreshes.run(NOW)
-    assert next(running)[0] == first
-    campus.parts.subscriptions.remove(second)
-    assert second not in dict(running)
+    id = campus.subscribe()
+    campus.parts.subscriptions.remove(id)
+    assert campus.parts.refreshes.do(jobs.pulling(id), NOW).how == "in vain"
 
 
 def test_the_settings_close_ourselves_and_the_lms() -> None:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import func, insert, select
 
+from app import jobs
 from app.cli import main
 from app.config import parse
 from app.imports.record.runs import Ending
@@ -121,13 +122,15 @@ def test_more_than_a_portion_goes(campus: Parts, clock: Clock) -> None:
 
 
 def test_a_worker_prunes_once_a_day(campus: Parts, clock: Clock) -> None:
+    prune = jobs.chore("retention")
     write(campus, LECTURES, EXAM)
     write(campus, LECTURES)
-    assert list(campus.retention.run()) == []
+    assert campus.refreshes.do(prune, clock.now).text == ""
     clock.now += OLD
-    assert ("import_run", "1 old rows removed") in list(campus.retention.run())
-    write(campus, EXAM)
-    assert list(campus.retention.run()) == []
+    assert prune in campus.refreshes.due(clock.now)
+    assert "import_run: 1 old rows removed" in campus.refreshes.do(prune, clock.now).text
+    assert prune not in campus.refreshes.due(clock.now)
+    assert campus.refreshes.do(prune, clock.now).how == "in vain"
 
 
 def test_the_ledger_is_no_business_of_any_rule() -> None:

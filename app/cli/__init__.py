@@ -17,13 +17,13 @@ def main(context: click.Context, path: str | None) -> None:
 
 
 for _command in (
-    *(serving.serve, serving.work_command, checking.check_config),
+    *(serving.serve, serving.work_command, serving.workers_command, checking.check_config),
     *(calendars.calendars, calendars.expand, calendars.explain, calendars.itslearning),
     *(feeds.feed, feeds.refresh),
     *(imports.import_file, imports.run, imports.batch, imports.undo, imports.purge),
     drift.drift,
     subscriptions.subscription,
     *(credentials.token, credentials.admin, credentials.link),
-    *(store.backup, store.restore, store.migrate_command, keeping.prune),
+    *(store.backup, store.restore, store.migrate_command, store.check_store, store.rotate_key, keeping.prune),
 ):
     main.add_command(_command)

@@ -101,16 +101,18 @@ def _serve(host: str, port: int) -> None:
 @click.command("work")
 @click.option("--tied", type=int, hidden=True, help="Be quiet, and end with the process of this number.")
 def work_command(tied: int | None) -> None:
-    """Read calendars and pull subscriptions when they are due, until stopped. Any number may run, on any host."""
+    """Do what is due: read calendars, pull subscriptions, take up imports. Any number may run, on any host.
+
+    Stopped with SIGTERM or Ctrl-C it finishes what it does, or puts it back, within jobs.stop_seconds.
+    """
     import signal
     from threading import Event
 
     from app.config import secrets_of
-    from app.feeds.chores import Chores
-    from app.imports.writing.queue import attended
+    from app.jobs import strands
     from app.logs import configure
     from app.tied import end_with
-    from app.work import work
+    from app.work import Worker
 
     stop = Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -119,15 +121,39 @@ def work_command(tied: int | None) -> None:
         end_with(tied)
     with told():
         joined = parts()
-        configure(joined.config.log.level, joined.config.log.form, secrets_of(joined.config))
+        config = joined.config
+        configure(config.log.level, config.log.form, secrets_of(config))
         if not tied:
-            warn(joined.config)
+            warn(config)
             click.echo("calbridge works (Ctrl-C stops it)")
-        with attended(joined.imports, stop):
-            work(
-                joined.refreshes,
-                joined.now,
-                stop,
-                chores=[Chores(joined.feeds, joined.now).run, joined.notices.run, joined.retention.run],
+        worker = Worker(
+            joined.engine,
+            joined.refreshes,
+            joined.queues,
+            strands(config.connections),
+            joined.now,
+            hands=config.jobs.threads,
+            stop_seconds=config.jobs.stop_seconds,
+            stop=stop,
+        )
+        if not worker.run():
+            os._exit(0)  # what was cut off is put back; its threads would hold the process up
+        joined.close()
+
+
+@click.command("workers")
+def workers_command() -> None:
+    """List the worker processes: where each runs, when it was last heard, and what it does."""
+    from app.store import workers
+
+    with told():
+        joined = parts()
+        now = joined.now()
+        for each in workers.known(joined.engine):
+            heard = "silent since" if each.is_silent(now) else "heard"
+            doing = ", ".join(each.doing) or "idle"
+            since, seen = (
+                f"{at.astimezone(joined.config.zone):%Y-%m-%d %H:%M:%S}" for at in (each.started_at, each.seen_at)
             )
+            click.echo(f"{each.host}\t{each.pid}\tsince {since}\t{heard} {seen}\t{doing}")
         joined.close()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from datetime import timedelta
 
 from app.feeds.serve import Feeds
 
@@ -13,20 +13,14 @@ log = logging.getLogger(__name__)
 
 
 class Chores:
-    """Those of one worker; any number may do them. `now` gives aware times."""
+    """Those of one worker; any number may do them."""
 
-    def __init__(self, feeds: Feeds, now: Callable[[], datetime]) -> None:
+    def __init__(self, feeds: Feeds) -> None:
         self._feeds = feeds
-        self._now = now
-        self._next: datetime | None = None
         self._warned: set[str] = set()
 
     def run(self) -> Iterator[tuple[object, object]]:
-        """Do them, once an hour, and tell what came of them. A quota that is too small is told once."""
-        now = self._now()
-        if self._next is not None and now < self._next:
-            return
-        self._next = now + EVERY
+        """Do them, and tell what came of them. A quota that is too small is told once."""
         tidied = self._feeds.tidy()
         if any((tidied.readings, tidied.enrolments)):
             yield "feeds", f"{tidied.readings} readings and {tidied.enrolments} enrolments forgotten: no feed uses them"

@@ -40,13 +40,14 @@ from app.feeds.narrow import ALL, Narrow
 from app.feeds.partial import Merged, found_again, merge
 from app.feeds.people import People
 from app.feeds.policies import USUAL, Policies, changed
-from app.feeds.rhythm import OUTDATED, Forecast, Rhythm, a_day, forecast, pace, topped_up
+from app.feeds.rhythm import DAY, OUTDATED, Forecast, Rhythm, a_day, forecast, pace, topped_up
+from app.feeds.rosters import SELDOM, Rosters
 from app.feeds.shelf import Body, Shelf
 from app.feeds.since import Changes
 from app.feeds.tidy import Tidied, persons, tidy, used
 from app.ics.render import one_line
 from app.store.leases import Busy, lease
-from bridges.contract import PartialSource, Priced, Quota, Source
+from bridges.contract import PartialSource, Priced, Quota, Roster, Source
 from bridges.errors import BridgeError, Denied, Gone, Transient
 from bridges.model import CalendarRef, Horizon, Window
 
@@ -98,7 +99,8 @@ class Feeds:
         self._quota = quota
         self._later = later
         self._shelf = Shelf(engine, zone)
-        self._people = People(engine, open_source, now, later)
+        self._people = People(engine, open_source, now, self._shelf.count, later)
+        self._rosters = Rosters(engine, open_source, now)
         self.history = Changes(engine, zone)
         self._turns: dict[CalendarRef, Lock] = {}
         self.changes = 0
@@ -251,12 +253,23 @@ class Feeds:
         window = self._horizon.at(now)
         counts = Counter(CalendarRef.parse(name).lms for name in used(self._engine, enabled=True))
         people = Counter(CalendarRef.parse(name).lms for name in persons(self._engine))
+        asked = {lms: self._questions(lms, people[lms], count) for lms, count in counts.items()}
         return [
             forecast(
-                lms, count, self._rhythm, window, now, self._cost_at(lms), a_day(self._quota(lms), now), people[lms]
+                lms, count, self._rhythm, window, now, self._cost_at(lms), a_day(self._quota(lms), now), asked[lms]
             )
             for lms, count in sorted(counts.items())
         ]
+
+    def _questions(self, lms: str, people: int, courses: int) -> int:
+        """How often a directory is asked in a day: for each person, or where there are rosters for each course."""
+        try:
+            source = self._open_source(lms)
+        except BridgeError:
+            return people
+        if not people or not isinstance(source, Roster):
+            return people
+        return courses + round(people / max(SELDOM / DAY, people / max(courses, 1)))
 
     def _cost_at(self, lms: str) -> Callable[[Window], int]:
         try:
@@ -325,11 +338,20 @@ class Feeds:
                 state = self._shelf.state(calendar)
                 if unless_fresh and not self._is_due(state):
                     return Outcome(Did.FRESH)
-                return self._read(calendar, state if unless_fresh else None)
+                outcome = self._read(calendar, state if unless_fresh else None)
+                if outcome.did is Did.READ and state:
+                    self._call_roll(calendar, state)
+                return outcome
         except Busy:
             return Outcome(Did.BUSY)
         finally:
             turn.release()
+
+    def _call_roll(self, calendar: CalendarRef, state: State) -> None:
+        """Once a day, and not at the first reading, for which somebody waits."""
+        now = self._now()
+        if state.hash and (state.roster_check is None or state.roster_check <= now) and self._rosters.call(calendar):
+            self._shelf.book_roster(calendar, now + DAY)
 
     def _read(self, calendar: CalendarRef, state: State | None) -> Outcome:
         """Read the near weeks where that is enough for what is known as `state`, else all of the window."""

@@ -12,11 +12,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from app.ics import Limits, NotACalendar, Problem, Reading, read_occurrences
+from app.ics.expand import Bounds
 from app.ics.floating import NOBODY_SAID, Floating
+from app.ics.read import open_calendar
 from app.imports.deciding.basis import basis_of, same_again
 from app.imports.deciding.case import Case, Retrying
 from app.imports.deciding.decide import Importing, Purging, Restoring, Undoing
-from app.imports.deciding.desire import wishes
+from app.imports.deciding.desire import Wishes, Wishing
 from app.imports.deciding.guard import Guard
 from app.imports.deciding.plan import NOTHING_UNREAD, Unread
 from app.imports.deciding.rules import NO_RULES, Rules
@@ -129,9 +131,9 @@ class Imports:
         self._held.keep(run, job, (), self._now() + self._policy.keep_for)
         return self._runs.get(run)
 
-    def due(self) -> Sequence[int]:
+    def due(self) -> Sequence[tuple[int, CalendarRef]]:
         """The runs that a worker has to take up, the oldest first: queued, or left by a worker that died."""
-        return [run.id for run in self._runs.queued() if not self._goes_on(run)]
+        return [(run, calendar) for run, calendar in self._runs.queued() if not self._goes_on(calendar)]
 
     def take_up(self, run: int, stopping: Callable[[], bool] = bool) -> Outcome | None:
         """Do what was queued; None where that ended before anything could be planned, and the run says why.
@@ -168,9 +170,9 @@ class Imports:
             self._runs.end(run.id, Ending.FAILED, run.plan, report_to_json(Report(stopped=reason)))
             self._held.forget(run.id)
 
-    def _goes_on(self, run: Run) -> bool:
+    def _goes_on(self, calendar: CalendarRef) -> bool:
         """Whether somebody works on the run's calendar, so that it is this run's turn later, or its worker lives."""
-        return is_held(self._engine, lease_name(run.calendar), self._now())
+        return is_held(self._engine, lease_name(calendar), self._now())
 
     def standing(self, run: int) -> tuple[Ending, Mapping[str, Any] | None]:
         """How a run stands and how far it has come: cheaper than `get`. NoRun where there is none."""
@@ -303,21 +305,27 @@ class Imports:
 
     def _import(self, job: Import, sink: Sink | None = None, planned: Mapping[str, Any] | None = None) -> Case:
         """`planned` is what a yes was given to."""
-        reading, elsewhere = self._read(job), NOTHING_UNREAD
+        sink = sink or self._sink(job.calendar)
         if job.part is not None:
-            reading, elsewhere = job.part.of(reading)
-        return self._importing(job, reading, elsewhere, sink, planned)
+            reading, elsewhere = job.part.of(self._read(job))
+            return self._importing(job, reading, self._wishes(job, reading, sink), elsewhere, sink, planned)
+        reading, wanted = self._read_in_portions(job, sink)
+        return self._importing(job, reading, wanted, NOTHING_UNREAD, sink, planned)
+
+    def _wishes(self, job: Import, reading: Reading, sink: Sink) -> Wishes:
+        wanted = Wishing(sink, job.window)
+        wanted.add((one.id.uid for one in reading.occurrences), job.rules.taken(reading.occurrences))
+        return wanted.all()
 
     def _importing(
         self,
         job: Import,
         reading: Reading,
+        wanted: Wishes,
         elsewhere: Unread,
-        sink: Sink | None = None,
+        sink: Sink,
         planned: Mapping[str, Any] | None = None,
     ) -> Case:
-        sink = sink or self._sink(job.calendar)
-        wanted = wishes(job.rules.taken(reading.occurrences), sink)
         overwrite = self._policies.of(job.calendar)(job.source) is DriftPolicy.OVERWRITE
         purpose = Importing(
             job, reading, wanted, self._guard, self._runs.previous, planned, overwrite, elsewhere=elsewhere
@@ -337,7 +345,8 @@ class Imports:
 
     def part(self, job: Import, reading: Reading, elsewhere: Unread, planned: Mapping[str, Any] | None = None) -> Case:
         """One calendar of a file that was read before. What `elsewhere` hides stays; else as `_import`."""
-        return self._importing(job, reading, elsewhere, None, planned)
+        sink = self._sink(job.calendar)
+        return self._importing(job, reading, self._wishes(job, reading, sink), elsewhere, sink, planned)
 
     def carry_out(
         self, case: Case, *, dry_run: bool = False, waiting: Run | None = None, progress: Progress | None = None
@@ -377,9 +386,28 @@ class Imports:
             limits=limits,
             late=self._late(limits),
         )
-        if reading.events or reading.problems:
-            return reading
-        return replace(reading, problems=(Problem(1, without_events(reading.ignored)),))
+        return _told(reading)
+
+    def _read_in_portions(self, job: Import, sink: Sink) -> tuple[Reading, Wishes]:
+        """What the file wants, and the reading without its occurrences: it is never held whole."""
+        limits = self._limits or Limits()
+        opened = open_calendar(
+            job.data,
+            (job.zone, self._zone, job.floating),
+            Bounds.of(job.window.start, job.window.end, self._zone),
+            limits,
+            late=self._late(limits),
+        )
+        wanted = Wishing(sink, job.window)
+        for portion in opened.portions():
+            wanted.add((one.id.uid for one in portion), job.rules.taken(portion))
+        return _told(opened.reading(())), wanted.all()
+
+
+def _told(reading: Reading) -> Reading:
+    if reading.events or reading.problems:
+        return reading
+    return replace(reading, problems=(Problem(1, without_events(reading.ignored)),))
 
 
 def without_events(ignored: Mapping[str, int]) -> str:

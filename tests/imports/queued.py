@@ -8,10 +8,10 @@ from pathlib import Path
 from threading import Event
 
 from app.config import parse
-from app.imports.writing.queue import attended
 from app.parts import Parts, open_parts
 from bridges.model import CalendarRef
 from tests import stores
+from tests.imports.attended import attended
 
 
 def campus(folder: Path) -> tuple[Parts, CalendarRef]:

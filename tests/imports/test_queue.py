@@ -16,11 +16,11 @@ from sqlalchemy import Engine, update
 from app.imports.record.runs import Ending, Run
 from app.imports.run import MOST_TRIES, Imports, NotWaiting
 from app.imports.subscription import Import
-from app.imports.writing.queue import attended
 from app.store import tables
 from app.store.engine import writing
 from bridges.errors import Denied
 from bridges.model import CalendarRef, Kind
+from tests.imports.attended import attended
 from tests.imports.queued import campus
 from tests.imports.slow import BIG, SMALL, TERM, SlowLms, imports, store, ticking, timetable, until
 
@@ -55,7 +55,7 @@ def over(desk: Imports, run: Run) -> bool:
 
 def test_what_is_queued_waits_for_a_worker_and_is_done_by_it(desk: Imports, lms: SlowLms) -> None:
     run = desk.queue(Import(timetable(30), BIG, TERM))
-    assert (run.state, run.background, desk.due()) == (Ending.QUEUED, True, [run.id])
+    assert (run.state, run.background, desk.due()) == (Ending.QUEUED, True, [(run.id, BIG)])
     with a_worker(desk):
         until(lambda: over(desk, run))
     done = desk.get(run.id)
@@ -158,7 +158,7 @@ def test_another_worker_takes_over_from_one_that_was_killed(tmp_path: Path) -> N
         until(lambda: (parts.imports.standing(run.id)[1] or {}).get("done", 0) > 5)
         worker.send_signal(signal.SIGKILL)
     assert parts.imports.standing(run.id)[0] is Ending.RUNNING
-    assert parts.imports.due() == [run.id]
+    assert parts.imports.due() == [(run.id, there)]
     with a_worker(parts.imports):
         until(lambda: over(parts.imports, run), 60)
     assert parts.imports.get(run.id).state is Ending.DONE

@@ -265,7 +265,7 @@ def test_a_quota_that_is_too_small_is_warned_of_once(world: World, caplog: pytes
     left = Quota(20, 20, world.clock() + DAY)
     feeds = published(world.feeds(rhythm=Rhythm(HOUR, adaptive=False)))
     feeds._quota = lambda lms: left
-    chores = Chores(feeds, world.clock)
+    chores = Chores(feeds)
     for _ in range(3):
         assert [*chores.run()] == []
         world.clock.forward(2 * HOUR)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.imports.writing.queue import attended
 from app.parts import Parts
 from app.web.events import MOST_LISTENERS, stream
 from tests.campus import EXAM, LECTURES, browser, calendar, open_campus
+from tests.imports.attended import attended
 from tests.imports.slow import until
 
 QUERY = "calendar=demo/course/statistics&from=2026-10-20&to=2026-12-31"

@@ -189,6 +189,10 @@ class Subscriptions:
         except Busy as busy:
             return Visit(What.BUSY, self._now(), str(busy))
 
+    def put_back(self, id: int) -> None:
+        """A run of it was cut off: it is due."""
+        register.book(self._engine, id, self._now())
+
     def _run(self, subscription: Subscription, approved: bool, held: Lease) -> Visit:
         register.book(self._engine, subscription.id, self._now() + subscription.wish.every)
         try:

@@ -299,13 +299,14 @@ class Runs:
         with writing(self._engine) as connection:
             connection.execute(update(tables.import_run).where(tables.import_run.c.id == run).values(values))
 
-    def queued(self) -> Sequence[Run]:
+    def queued(self) -> Sequence[tuple[int, CalendarRef]]:
         """What a worker has to take up, the oldest first; also what seems to be taken up already."""
         columns = tables.import_run.c
         states = (Ending.QUEUED.value, Ending.RUNNING.value)
-        query = _query().where(columns.background, columns.state.in_(states)).order_by(columns.id)
+        query = select(columns.id, columns.calendar).where(columns.background, columns.state.in_(states))
         with self._engine.connect() as connection:
-            return [_to_run(row) for row in connection.execute(query)]
+            rows = connection.execute(query.order_by(columns.id)).all()
+        return [(row.id, CalendarRef.parse(row.calendar)) for row in rows]
 
     def last(self, calendar: CalendarRef, source: str) -> Row[Any] | None:
         """The latest run of this import, whatever it was, as the table has it."""

@@ -1,0 +1,71 @@
+"""A Redis that may be slow or away: whoever uses it does without for a while then, and asks again later."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+PATIENCE = 0.5
+"""Seconds that one answer of Redis may take: it is there to save time."""
+REST = 5.0
+"""Seconds without it after one that did not come."""
+
+log = logging.getLogger(__name__)
+
+
+class Missing(ImportError):
+    """The client is not installed."""
+
+
+def pool(url: str) -> Any:
+    """Connections to the Redis of that URL (redis://, rediss://, unix://), none of them opened yet. Missing."""
+    try:
+        from redis import ConnectionPool
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+    except ImportError:
+        raise Missing("Redis needs its client: pip install 'calbridge[redis]'") from None
+    return ConnectionPool.from_url(
+        url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, retry=Retry(NoBackoff(), 0)
+    )
+
+
+def faults() -> tuple[type[Exception], ...]:
+    """What the client raises where Redis is slow, away or out of order."""
+    from redis.exceptions import RedisError
+
+    return (RedisError,)
+
+
+class Breaker:
+    """Lets work through to something that may be away, and none at all for a `rest` after it was."""
+
+    def __init__(
+        self,
+        name: str,
+        faults: tuple[type[Exception], ...] = (),
+        rest: float = REST,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name = name
+        self._faults: tuple[type[Exception], ...] = (*faults, OSError)
+        self._rest = rest
+        self._clock = clock
+        self._until = 0.0
+
+    @property
+    def closed(self) -> bool:
+        """Whether it may be asked now."""
+        return self._clock() >= self._until
+
+    @contextmanager
+    def spared(self) -> Iterator[None]:
+        """What fails within the block is told in the log, and the rest begins."""
+        try:
+            yield
+        except self._faults as error:
+            self._until = self._clock() + self._rest
+            log.warning("%s is away, and done without for %g seconds: %s", self._name, self._rest, error)
