@@ -22,12 +22,20 @@ NOTHING_READ = 2
 @contextmanager
 def told() -> Iterator[None]:
     """What the program raises on purpose: said as a sentence on standard error, with exit status 2."""
+    from sqlalchemy.exc import SQLAlchemyError
+
     from app.feeds.feed import Unknown
     from app.store.leases import Busy
+    from app.store.trouble import is_trouble, sentence
     from bridges.errors import BridgeError
 
     try:
         yield
+    except SQLAlchemyError as error:
+        if not is_trouble(error):
+            raise
+        click.echo(f"calbridge: {sentence(error)}", err=True)
+        sys.exit(NOTHING_READ)
     except OverflowError:
         click.echo("calbridge: a date or a number of these lies too far away", err=True)
         sys.exit(NOTHING_READ)

@@ -1,4 +1,4 @@
-"""`backup`, `restore` and `migrate`: the store as a whole."""
+"""`backup`, `restore`, `migrate`, `check-store` and `rotate-key`: the store as a whole."""
 
 from __future__ import annotations
 
@@ -48,15 +48,58 @@ def migrate_command() -> None:
         click.echo("the database is up to date")
 
 
+@click.command("check-store")
+def check_store() -> None:
+    """Look the database through: its file, its tables, its ledger. Exit status 1 where something is wrong."""
+    import sys
+
+    from app.store.check import faults
+
+    with _told():
+        found = False
+        for fault in faults(_engine()):
+            found = True
+            click.echo(fault)
+        if found:
+            click.echo(
+                "calbridge: the store is not in order. Keep it as it is, and bring back the last backup into an empty "
+                "database: calbridge restore FILE",
+                err=True,
+            )
+            sys.exit(1)
+        click.echo("the store is in order")
+
+
+@click.command("rotate-key")
+def rotate_key() -> None:
+    """Encrypt every stored secret with a new key, so that the old one can go. While everything runs.
+
+    Beside SQLite the new key is made, in the file next to the database. With store.key: put a new key before the
+    old one there and restart first. People sign in again, and links in mails that wait are dead: both are signed
+    with the key.
+    """
+    import os
+
+    from app.config import load
+    from app.parts import clock
+    from app.store.rekey import rotate
+
+    with _told():
+        for step in rotate(_engine(), load(config_file(), os.environ).store.key.get_secret_value(), clock()):
+            click.echo(step)
+
+
 @contextmanager
 def _told() -> Iterator[None]:
-    """As `told`, and what a disk or a database says."""
-    from sqlalchemy.exc import SQLAlchemyError
+    """As `told`, and what a disk or a migration says."""
+    from alembic.util.exc import CommandError
+
+    from app.store.migrate import NewerStore
 
     with told():
         try:
             yield
-        except (OSError, SQLAlchemyError) as error:
+        except (OSError, NewerStore, CommandError) as error:
             raise ValueError(str(error)) from error
 
 

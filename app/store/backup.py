@@ -41,8 +41,7 @@ from sqlalchemy import (
     text,
 )
 
-from app.store.engine import writing
-from app.store.migrate import upgrade
+from app.store.migrate import reshaping, upgrade
 from app.store.tables import metadata as ours
 
 FORMAT = 1
@@ -91,7 +90,7 @@ def restore(engine: Engine, path: Path, others: Sequence[MetaData] = ()) -> Told
 
     BadBackup where the file is none or cut, or where the database holds anything already; OSError if it cannot be read.
     """
-    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file, writing(engine) as connection:
+    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file, reshaping(engine) as connection:
         try:
             return _restore(connection, _Read(file), others)
         except (EOFError, gzip.BadGzipFile, UnicodeDecodeError, json.JSONDecodeError) as error:

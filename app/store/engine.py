@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.pool import StaticPool
 
 
@@ -14,7 +14,7 @@ def open_engine(url: str) -> Engine:
     An in-memory SQLite URL gives one shared connection: a store for one thread, as the tests use it.
     """
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True, hide_parameters=True)  # an error's text may end in a log
+        return _on_a_server(url)
     memory = url in {"sqlite://", "sqlite:///:memory:"}
     # the type of `options` is that of create_engine's keywords
     options: dict[str, Any] = {"poolclass": StaticPool} if memory else {}
@@ -37,6 +37,20 @@ def open_engine(url: str) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
     return engine
+
+
+def _on_a_server(url: str) -> Engine:
+    """A connection that died is replaced before it is used. An error's text may end in a log: no parameters in it."""
+    told = make_url(url).query
+    patience = {} if "connect_timeout" in told else {"connect_timeout": 10}
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        max_overflow=30,  # one for each thread that serves, and for each that writes to an LMS
+        pool_timeout=10,
+        connect_args=patience,
+    )
 
 
 def writing(engine: Engine) -> Any:

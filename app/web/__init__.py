@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from flask import Flask, Response, request
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from app.feeds.feed import Unknown
@@ -12,6 +14,7 @@ from app.ics import NotACalendar
 from app.metrics import Counted, Metrics
 from app.parts import Parts
 from app.store.leases import Busy
+from app.store.trouble import is_trouble, sentence
 from app.web import (
     access,
     api,
@@ -48,6 +51,8 @@ STATUS: dict[type[Exception], int] = {
     Transient: 503,
 }
 """What our own errors are to a caller; each carries its sentence."""
+
+log = logging.getLogger(__name__)
 
 FORM_ROOM = 64 * 1024
 """Bytes that a multipart upload needs beside its file."""
@@ -86,6 +91,7 @@ def flask_app(parts: Parts) -> Flask:
     app.register_error_handler(HTTPException, _refused)
     for kind, status in STATUS.items():
         app.register_error_handler(kind, partial(_failed, status))
+    app.register_error_handler(SQLAlchemyError, _without_store)
     app.wsgi_app = Counted(Lane(app.wsgi_app, parts.feeds, parts.now), metrics)  # type: ignore[method-assign]
     if proxies := parts.config.server.proxies:
         app.wsgi_app = Proxied(app.wsgi_app, proxies)  # type: ignore[method-assign]
@@ -98,6 +104,14 @@ def _failed(status: int, error: Exception) -> Response:
     if isinstance(error, Transient) and error.retry_after is not None:
         response.headers["Retry-After"] = str(round(error.retry_after))
     return response
+
+
+def _without_store(error: SQLAlchemyError) -> Response:
+    """The database is away, full or locked: nothing is half done, and asking again may help."""
+    if not is_trouble(error):
+        raise error
+    log.warning("the store cannot be used: %s", sentence(error))
+    return _failed(503, Transient(f"Nothing was done: {sentence(error)}.", retry_after=30))
 
 
 def _refused(error: HTTPException) -> Response:

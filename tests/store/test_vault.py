@@ -16,7 +16,8 @@ from sqlalchemy import Engine, make_url, text
 
 from app.config import ConfigError, parse
 from app.store.engine import writing
-from app.store.vault import StoreVault, key_for
+from app.store.keys import key_source
+from app.store.vault import StoreVault
 from bridges.errors import Denied, Transient
 from tests import stores
 
@@ -173,13 +174,13 @@ class TestKey:
     """Where the key comes from."""
 
     def test_the_configured_one_is_used(self, tmp_path: Path) -> None:
-        assert key_for(make_url(f"sqlite:///{tmp_path}/s.db"), KEY) == KEY
+        assert key_source(make_url(f"sqlite:///{tmp_path}/s.db"), KEY)() == KEY
         assert not list(tmp_path.iterdir())
 
     def test_beside_sqlite_one_is_made_once_for_its_owner_alone(self, tmp_path: Path) -> None:
         url = make_url(f"sqlite:///{tmp_path}/s.db")
         with ThreadPoolExecutor(8) as pool:
-            keys = set(pool.map(lambda _: key_for(url, ""), range(8)))
+            keys = set(pool.map(lambda _: key_source(url, "")(), range(8)))
         assert len(keys) == 1
         (file,) = tmp_path.iterdir()
         assert (file.name, file.stat().st_mode & 0o777) == ("s.db.key", 0o600)
@@ -187,15 +188,16 @@ class TestKey:
     def test_a_broken_file_is_named_and_not_replaced(self, tmp_path: Path) -> None:
         (tmp_path / "s.db.key").write_text("no key")
         with pytest.raises(Denied, match=r"s\.db\.key"):
-            key_for(make_url(f"sqlite:///{tmp_path}/s.db"), "")
+            key_source(make_url(f"sqlite:///{tmp_path}/s.db"), "")()
         assert (tmp_path / "s.db.key").read_text() == "no key"
 
     def test_another_database_needs_a_configured_one(self) -> None:
         with pytest.raises(Denied, match=r"store\.key"):
-            key_for(make_url("postgresql+psycopg://calbridge@db/calbridge"), "")
+            key_source(make_url("postgresql+psycopg://calbridge@db/calbridge"), "")()
 
     def test_in_memory_it_lives_as_long_as_the_vault(self) -> None:
-        assert key_for(make_url("sqlite://"), "") != key_for(make_url("sqlite://"), "")
+        one, other = (key_source(make_url("sqlite://"), "") for _ in range(2))
+        assert one() == one() != other()
 
     @pytest.mark.parametrize("key", [KEY, f"{OTHER} {KEY}"])
     def test_bridges_that_keep_secrets_want_one_beside_other_databases(self, key: str) -> None:
