@@ -162,12 +162,13 @@ def piece(item: Published, clock: Clock, more: str = "") -> bytes:
 
 
 def _categories(names: Iterable[str]) -> str:
-    """One line for all, or one for each where a name has an escape in it (RFC 5545 section 3.8.1.2 has room for both).
+    """One line for all, or one for each where a name has an escape or a quote (RFC 5545 section 3.8.1.2 permits both).
 
-    For libical splits a line no further after an escape, and ical.js takes the comma after `\\\\` for escaped.
+    For libical splits a line no further after either, and ical.js takes the comma after `\\\\` for escaped.
     """
     known = list(filter(None, map(escaped, names)))
-    lines = known if any("\\" in name for name in known) else filter(None, [",".join(known)])
+    odd = any("\\" in name or '"' in name for name in known)
+    lines = known if odd else filter(None, [",".join(known)])
     return "".join(fold(f"CATEGORIES:{line}\r\n") for line in lines)
 
 

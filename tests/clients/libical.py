@@ -6,11 +6,13 @@ import ctypes
 import ctypes.util
 from collections.abc import Iterator
 from ctypes import Structure, c_char_p, c_int, c_long, c_void_p
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
 
 from tests.clients.seen import Seen, written
 
+BLANKS = " \t"
 VEVENT = 4  # icalcomponent_kind, libical/icalenums.h: NO, ANY, XROOT, XATTACH, VEVENT
 
 
@@ -56,17 +58,31 @@ def library() -> ctypes.CDLL | None:
     return ical
 
 
-def read(body: bytes) -> list[Seen]:
-    """The events of a calendar in which libical finds no error."""
+def read(body: bytes, errors: int = 0) -> list[Seen]:
+    """The events of a calendar in which libical finds no error, or so many."""
     ical = library()
     assert ical
     root = ical.icalparser_parse_string(body)
     assert root, "libical cannot read it at all"
     try:
-        assert ical.icalcomponent_count_errors(root) == 0, "libical finds errors in it"
+        found = ical.icalcomponent_count_errors(root)
+        assert found == errors, f"libical finds {found} errors in it"
         return [_seen(ical, each) for each in _events(ical, root)]
     finally:
         ical.icalcomponent_free(root)
+
+
+def as_libical_shows(seen: Seen) -> Seen:
+    """The event as libical is known to show it: without blanks at the ends of its texts."""
+    names = tuple(filter(None, (name.strip(BLANKS) for name in seen.categories)))
+    title, text, place = (each.strip(BLANKS) for each in (seen.title, seen.text, seen.place))
+    return replace(seen, title=title, text=text, place=place, categories=names)
+
+
+def errors_in(seen: Seen) -> int:
+    """What libical calls an error of the event: each text that is there, and is empty or of blanks."""
+    told = [each for each in (seen.text, seen.place, *seen.categories) if each]
+    return sum(not each.strip(BLANKS) for each in (seen.title, *told))
 
 
 def _events(ical: ctypes.CDLL, root: int) -> Iterator[int]:

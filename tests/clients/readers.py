@@ -243,7 +243,7 @@ def as_khal_shows(seen: Seen) -> Seen:
         end = written(datetime.fromisoformat(seen.start) + timedelta(hours=1))
     else:
         end = seen.end
-    several = len(seen.categories) > 1 and re.search(r"[\\;,\n]", "".join(seen.categories))
+    several = len(seen.categories) > 1 and re.search(r"[\\;,\n\"]", "".join(seen.categories))
     categories = "" if several else vCategory(list(seen.categories)).to_ical().decode()
     lost = str.maketrans("", "", "\x85\u2028\u2029")
     return _named_by_what_it_shows(

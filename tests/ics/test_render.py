@@ -245,12 +245,13 @@ def test_a_line_is_folded_before_and_never_inside_an_escape() -> None:
     assert fold(line) == "SUMMARY:" + "x" * 66 + "\r\n \\,y"
 
 
-def test_categories_share_a_line_unless_one_of_them_has_an_escape() -> None:
+def test_categories_share_a_line_unless_one_of_them_has_an_escape_or_a_quote() -> None:
     def told(*categories: str) -> bytes:
         return render(cover(), [published(Event("t", NOON, categories=categories))])
 
     assert b"CATEGORIES:a,b c\r\n" in told("a", "b c")
     assert b"CATEGORIES:a\r\nCATEGORIES:b\\,c\r\nCATEGORIES:d\\\\\r\n" in told("a", "b,c", "d\\")
+    assert b'CATEGORIES:a"\r\nCATEGORIES:b\r\n' in told('a"', "b")
     assert b"CATEGORIES" not in told("\x00")
 
 
