@@ -393,6 +393,21 @@ class BlackboardBridge:
         linked = self._links.find(person) if self._settings.linking else None
         return ([self._personal(linked).ref] if linked else []) + sorted(set(courses))
 
+    def members_of(self, calendar: CalendarRef) -> list[str] | None:
+        """The primary ids of a course's members who may see it now. One call for each page, and one for the course."""
+        if calendar.kind is not Kind.COURSE:
+            return None
+        course = self._course(calendar.id)
+        path = f"{API}/courses/{quote(course, safe='')}/users"
+        members = list(self._listed(self._http, path, {"limit": self._settings.page_size}))
+        if not (available := self._availability(course, {})):
+            return []
+        told = {"courseId": course, "course": {"availability": {"available": available}}}
+        return [each["userId"] for each in members if each.get("userId") and self._is_open({**each, **told})]
+
+    def is_in_rosters(self, person: str) -> bool:
+        return person.startswith("_")
+
     def sign_in_url(self, back: str, state: str, verifier: str) -> str:
         """Where a person signs in to link an account; Learn sends them to `back` with `code` and `state`, or `error`.
 

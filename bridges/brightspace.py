@@ -291,6 +291,17 @@ class BrightspaceBridge:
             raise Gone(f"'{person}' is no user id of Brightspace: those are numbers.")
         return [self._course(id_of(unit.get("Id"))) for unit in self._courses(person)]
 
+    def members_of(self, calendar: CalendarRef) -> list[str] | None:
+        """The ids of the users who are enrolled in a course, one call for each page; of a group nobody is told."""
+        if calendar.kind is not Kind.COURSE or (place := self._place(calendar)).group:
+            return None
+        path = f"/d2l/api/lp/{self._versions['lp']}/enrollments/orgUnits/{place.unit}/users/"
+        users = (each.get("User") for each in self._http.listed(path, {}))
+        return [id for user in users if isinstance(user, dict) and (id := id_of(user.get("Identifier")))]
+
+    def is_in_rosters(self, person: str) -> bool:
+        return person != ME
+
     def read(self, calendar: CalendarRef, window: Window) -> list[Found]:
         """What overlaps the window and is not hidden now. One listing, and one of occurrences from LE 1.94 on.
 

@@ -6,7 +6,7 @@ Every method may raise the errors of bridges.errors and no others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -134,6 +134,17 @@ class Directory(Protocol):
 
     def calendars_of(self, person: str) -> Sequence[CalendarRef]:
         """The calendars that this person (in the LMS's own spelling of people) may see now. Gone for nobody known."""
+
+
+@runtime_checkable
+class Roster(Directory, Protocol):
+    """A Directory that can also say who is in a course: one question for all of its people."""
+
+    def members_of(self, calendar: CalendarRef) -> Collection[str] | None:
+        """Those to whom `calendars_of` would name this calendar now. None, at no cost, where it has no such list."""
+
+    def is_in_rosters(self, person: str) -> bool:
+        """Whether these lists spell this person so. Pure."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,20 +209,20 @@ def draw(old: Drawer | None, hash: str, packed: bytes, make: Callable[[bytes], P
 
 def drawn(hash: str, by_line: Mapping[bytes, Piece], packed: int) -> Drawer:
     """The drawer of these pieces; `packed` is the size of the lines."""
-    pieces = sorted(piece for piece in by_line.values() if piece.body)
+    pieces = sorted(each for each in by_line.values() if each.body)
     size = packed + sum(len(each.body) for each in pieces) + 400 * len(by_line)
     return Drawer(hash, by_line, pieces, size)
 
 
-def merged(each: Iterable[Iterable[Piece]]) -> Sequence[Piece]:
+def merged(readings: Iterable[Iterable[Piece]]) -> Sequence[Piece]:
     """What several readings show together, in order: an event that stands in several of them once, as it was changed
     last. Which of them was read last does not matter, for that says nothing of how old its content is."""
     latest: dict[str, Piece] = {}
-    for piece in chain.from_iterable(each):
-        known = latest.get(piece.uid)
-        if known is None or (known.modified, known.body) < (piece.modified, piece.body):
-            latest[piece.uid] = piece
-    return sorted(piece for piece in latest.values() if piece.body)
+    for each in chain.from_iterable(readings):
+        known = latest.get(each.uid)
+        if known is None or (known.modified, known.body) < (each.modified, each.body):
+            latest[each.uid] = each
+    return sorted(each for each in latest.values() if each.body)
 
 
 def within(window: Window, pieces: Iterable[Piece]) -> Iterator[Piece]:

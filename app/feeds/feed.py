@@ -115,7 +115,8 @@ class State:
 
     `problem` is a sentence on why the latest try failed, or is not wholly believed; `failures` counts those in a row.
     Since `missing_since` the LMS says that there is no such calendar. All of its window is due at `far_check`, the
-    near part at `next_check`; `quiet` readings in a row brought nothing new.
+    near part at `next_check`; `quiet` readings in a row brought nothing new. Who is in the course is asked at
+    `roster_check`, None for the next reading.
     """
 
     read_at: datetime | None
@@ -127,6 +128,7 @@ class State:
     missing_since: datetime | None = None
     far_check: datetime | None = None
     quiet: int = 0
+    roster_check: datetime | None = None
 
     def lapsed(self, now: datetime, grace: timedelta) -> bool:
         """Whether the LMS has said for longer than `grace` that there is no such calendar."""

@@ -1,4 +1,7 @@
-"""Whose calendars a person's feed joins: asked of the LMS's directory once a day, and kept for when it is away."""
+"""Whose calendars a person's feed joins: asked of the LMS's directory once a day, and kept for when it is away.
+
+Of an LMS that has rosters it is asked more rarely: those tell the rest.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,15 @@ from time import sleep
 
 from sqlalchemy import Engine, insert, select, update
 
+from app.feeds import rosters
 from app.feeds.behind import Later, at_once
 from app.feeds.feed import State, next_check
+from app.feeds.rosters import ask_again
 from app.ics.render import one_line
 from app.store import tables
 from app.store.engine import writing
 from app.store.leases import Busy, lease
-from bridges.contract import Directory, Source
+from bridges.contract import Directory, Roster, Source
 from bridges.errors import BridgeError, Transient
 from bridges.model import CalendarRef, Kind
 
@@ -38,11 +43,15 @@ class Enrolment:
 
 @dataclass(slots=True)
 class People:
-    """Persons' calendars, for feeds that join them. An LMS without a directory is read for the person itself."""
+    """Persons' calendars, for feeds that join them. An LMS without a directory is read for the person itself.
+
+    `courses` tells how many calendars of an LMS are read.
+    """
 
     engine: Engine
     open_source: Callable[[str], Source]
     now: Callable[[], datetime]
+    courses: Callable[[str], int]
     later: Later = at_once
 
     def joined(self, named: Iterable[CalendarRef], *, ask: bool, anew: bool = False) -> Sequence[CalendarRef] | None:
@@ -132,13 +141,19 @@ class People:
             if not isinstance(source, Directory):
                 return Enrolment((person,), now + EVERY, 0, "")
             calendars = dict.fromkeys(source.calendars_of(person.id))
-            return Enrolment(tuple(calendars), now + EVERY, 0, "")
+            return Enrolment(tuple(calendars), now + self._until_next(source, person, list(calendars)), 0, "")
         except BridgeError as error:
             failures = known.failures + 1 if known else 1
             asked = error.retry_after if isinstance(error, Transient) else None
             calendars_known = known.calendars if known else None
             later = next_check(now, EVERY, asked, failures)
             return Enrolment(calendars_known, later, failures, one_line(str(error)))
+
+    def _until_next(self, source: Directory, person: CalendarRef, calendars: Sequence[CalendarRef]) -> timedelta:
+        """Rosters tell of those who are in some course, and are spelled as there."""
+        if not calendars or not isinstance(source, Roster) or not source.is_in_rosters(person.id):
+            return EVERY
+        return ask_again(str(person), rosters.known(self.engine, person.lms), self.courses(person.lms))
 
     def _keep(self, person: CalendarRef, told: Enrolment) -> None:
         table = tables.enrolment

@@ -120,12 +120,12 @@ def forecast(
     now: datetime,
     cost: Callable[[Window], int],
     limit: int | None,
-    people: int = 0,
+    questions: int = 0,
 ) -> Forecast:
     """The calls of a usual day; what `cost` says of a window is a reading's. `now` is in the home zone.
 
-    For each of the `people` a directory is asked once a day.
+    `questions` are those that its directory is asked in a day.
     """
     near, whole = cost(rhythm.near_part(window, now)), cost(window)
     often, seldom = DAY / rhythm.every, DAY / max(rhythm.far_every, rhythm.every)
-    return Forecast(lms, calendars, round(calendars * (often * near + seldom * (whole - near)) + people), limit)
+    return Forecast(lms, calendars, round(calendars * (often * near + seldom * (whole - near)) + questions), limit)

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, up
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from app.feeds.build import Drawer, Press, agreed, draw, pack, reading_hash, settled, shown, unpack, version_of
+from app.feeds.far import Far, Nowhere, is_it
 from app.feeds.feed import Shown, State, Unknown, Version
 from app.feeds.history import note
 from app.feeds.partial import Merged
@@ -56,6 +57,7 @@ class Shelf:
 
     engine: Engine
     zone: ZoneInfo
+    far: Far = field(default_factory=Nowhere, repr=False)
     _bytes: LRUCache[str, bytes] = field(default_factory=lambda: LRUCache(ROOM, getsizeof=len), repr=False)
     _drawers: LRUCache[tuple[CalendarRef, Press], Drawer] = field(
         default_factory=lambda: LRUCache(ROOM, getsizeof=lambda drawer: drawer.size), repr=False
@@ -93,7 +95,7 @@ class Shelf:
     def _state(self, row: Row[Any]) -> State:
         window = self._window(row) if row.hash else None
         known = row.read_at, row.hash, window, row.next_check, row.failures, row.problem
-        return State(*known, row.missing_since, row.far_check, row.quiet)
+        return State(*known, row.missing_since, row.far_check, row.quiet, row.roster_check)
 
     def drawer(self, calendar: CalendarRef, hash: str, press: Press) -> Drawer:
         """The pieces of the calendar's last reading: of that called `hash`, or of one that has come since.
@@ -143,6 +145,12 @@ class Shelf:
             if not booked.rowcount:
                 first = {"calendar": str(calendar), "next_check": next_check, "failures": 0, "problem": ""}
                 connection.execute(insert(tables.calendar_reading).values(first))
+
+    def book_roster(self, calendar: CalendarRef, roster_check: datetime) -> None:
+        """Say when to ask next who is in the course."""
+        table = tables.calendar_reading
+        with writing(self.engine) as connection:
+            connection.execute(update(table).where(_of(calendar)).values(roster_check=roster_check))
 
     def known(self, calendar: CalendarRef) -> tuple[Sequence[Shown], datetime | None]:
         """The last reading, and since when a loss in it is doubted."""
@@ -217,10 +225,13 @@ class Shelf:
             connection.execute(update(tables.calendar_reading).where(_of(calendar)).values(values))
 
     def body(self, feed_id: int, form: str) -> Body | None:
-        """The feed's last good body under that name, if this process has the bytes that the store's etag names."""
+        """The feed's last good body under that name, if the bytes that the store's etag names are at hand: in this
+        process, or in what all processes share."""
         row = self._facts(feed_id, form)
         with self._lock:
             known = self._bytes.get(row.etag) if row else None
+        if row and known is None:
+            known = self._from_far(row.etag)
         return Body(known, row.etag, row.changed_at, row.basis) if row and known is not None else None
 
     def _facts(self, feed_id: int, form: str) -> Any:
@@ -242,6 +253,7 @@ class Shelf:
         """
         etag = sha256(body).hexdigest()
         self._remember(etag, body)
+        self.far.put(etag, body)
         known = self._facts(feed_id, form)
         if known and (known.etag, known.basis) == (etag, basis):  # joined again after a restart: nothing to write
             return Body(body, etag, known.changed_at, basis)
@@ -259,6 +271,13 @@ class Shelf:
             known = gzip.compress(body, 6, mtime=0)
             self._remember(f"{etag}-gzip", known)
         return known
+
+    def _from_far(self, etag: str) -> bytes | None:
+        found = self.far.get(etag)
+        if found is None or not is_it(etag, found):
+            return None
+        self._remember(etag, found)
+        return found
 
     def _remember(self, key: str, value: bytes) -> None:
         if len(value) <= ROOM // 4:

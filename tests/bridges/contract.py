@@ -29,7 +29,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bridges.contract import Lookup, Sink, Source
+from bridges.contract import Lookup, Roster, Sink, Source
 from bridges.errors import Denied, Gone, KeyTaken, Rejected, Transient
 from bridges.model import AllDay, CalendarRef, Event, Found, RemoteRef, Status, SyncKey, Timed, Window
 
@@ -388,3 +388,34 @@ def _deeds(bridge: Bridge, calendar: CalendarRef, ref: RemoteRef) -> list[Callab
         lambda: bridge.update(calendar, ref, bridge.fit(at(3))),
         lambda: bridge.delete(calendar, ref),
     ]
+
+
+class RosterContract:
+    """Of a Roster. Fixtures: `bridge`; `calendar`, which has members; `people`, as rosters spell them, of whom some
+    are members; `missing`, a calendar of the same kind that is not there; `break_lms`."""
+
+    def test_a_roster_and_the_directory_say_the_same(
+        self, bridge: Roster, calendar: CalendarRef, people: Sequence[str]
+    ) -> None:
+        members = bridge.members_of(calendar)
+        assert members is not None
+        enrolled = {person for person in people if calendar in bridge.calendars_of(person)}
+        assert enrolled == {person for person in people if person in members}
+        assert 0 < len(enrolled) < len(people)
+
+    def test_its_people_are_spelled_as_it_says(self, bridge: Roster, calendar: CalendarRef) -> None:
+        members = bridge.members_of(calendar)
+        assert members
+        assert all(map(bridge.is_in_rosters, members))
+        assert len(set(members)) == len(members)
+
+    def test_a_course_that_is_not_there_has_no_empty_roster(self, bridge: Roster, missing: CalendarRef) -> None:
+        with pytest.raises((Rejected, Denied)):
+            bridge.members_of(missing)
+
+    def test_an_lms_that_is_away_has_no_empty_roster(
+        self, bridge: Roster, calendar: CalendarRef, break_lms: Callable[[], None]
+    ) -> None:
+        break_lms()
+        with pytest.raises(Transient):
+            bridge.members_of(calendar)

@@ -15,7 +15,7 @@ from bridges.blackboard import MOST_PEOPLE, BlackboardBridge, BlackboardSettings
 from bridges.contract import Directory, PlainVault, Tools
 from bridges.errors import Denied, Gone, Rejected, Transient
 from bridges.model import Calendar, CalendarRef, Kind, RemoteRef
-from tests.bridges.contract import AROUND, HOUR, MONDAY, SPECIMEN, Put, SinkContract, at, key, values
+from tests.bridges.contract import AROUND, HOUR, MONDAY, SPECIMEN, Put, RosterContract, SinkContract, at, key, values
 from tests.bridges.test_blackboard import SITE, seeder
 from tests.fakes.blackboard import FakeLearn, Fault
 from tests.fakes.wsgi import session_to
@@ -416,6 +416,45 @@ class TestDirectory:
         learn.faults.append(Fault("status", on="memberships", times=-1))
         with pytest.raises(Transient):
             bridge.calendars_of("_5_1")
+
+
+class TestRoster(RosterContract):
+    @pytest.fixture
+    def calendar(self) -> CalendarRef:
+        return COURSE
+
+    @pytest.fixture
+    def missing(self) -> CalendarRef:
+        return replace(COURSE, id="_404_1")
+
+    @pytest.fixture
+    def people(self, learn: FakeLearn) -> list[str]:
+        learn.add_user("_7_1", "cy", {"_12594_1": "Student"}).barred = {"_12594_1"}
+        return ["_5_1", "_6_1", "_7_1"]
+
+    @pytest.fixture
+    def break_lms(self, learn: FakeLearn) -> Callable[[], None]:
+        return lambda: learn.faults.append(Fault("status", on="members", times=-1))
+
+    @pytest.mark.parametrize("available", ["Yes", "Term", "No", "Disabled"])
+    @pytest.mark.parametrize("roles", [["Instructor"], ["Student"]])
+    def test_who_sees_a_course_is_decided_as_for_one_person(
+        self, learn: FakeLearn, open_learn: Open, available: str, roles: list[str]
+    ) -> None:
+        learn.courses["_12594_1"].available = available
+        bridge = open_learn(staff_roles=roles)
+        people = ["_5_1", "_6_1"]
+        assert bridge.members_of(COURSE) == [each for each in people if COURSE in bridge.calendars_of(each)]
+
+    def test_a_course_costs_one_call_for_each_page_and_one(self, learn: FakeLearn, open_learn: Open) -> None:
+        for number in range(10, 15):
+            learn.add_user(f"_{number}_1", f"user{number}", {"_12594_1": "Student"})
+        assert len(open_learn(page_size=3).members_of(COURSE) or []) == 7
+        assert learn.calls == {"token": 1, "members": 3, "course": 1}
+
+    def test_only_courses_have_rosters_and_only_primary_ids_stand_there(self, bridge: BlackboardBridge) -> None:
+        assert bridge.members_of(ANN) is bridge.members_of(HOURS) is None
+        assert not bridge.is_in_rosters("userName:ann")
 
 
 def test_a_personal_reading_costs_one_call_for_16_weeks(learn: FakeLearn, bridge: BlackboardBridge) -> None:

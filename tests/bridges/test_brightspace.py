@@ -22,13 +22,27 @@ from bridges.errors import Denied, Gone, Rejected, Transient
 from bridges.markup import html_of
 from bridges.model import AllDay, CalendarRef, Event, Kind, RemoteRef, Status, Timed, Window, instant
 from bridges.valence import Grant, Recurrence, Version, signature, signature_base
-from tests.bridges.contract import AROUND, DAY, HOUR, MONDAY, SPECIMEN, Put, SinkContract, at, generated, key, values
+from tests.bridges.contract import (
+    AROUND,
+    DAY,
+    HOUR,
+    MONDAY,
+    SPECIMEN,
+    Put,
+    RosterContract,
+    SinkContract,
+    at,
+    generated,
+    key,
+    values,
+)
 from tests.fakes.brightspace import (
     DUE,
     FIRST_REFRESH,
     MEMBERS,
     ORGANISATION,
     STUDENT,
+    TEACHER,
     VISIBLE,
     WEEKDAYS,
     FakeBrightspace,
@@ -143,6 +157,33 @@ class TestByOAuth(SinkContract):
     @pytest.fixture
     def break_lms(self, site: FakeBrightspace) -> Callable[[], None]:
         return lambda: site.faults.append(Fault("status", times=-1))
+
+
+class TestRoster(RosterContract):
+    @pytest.fixture
+    def calendar(self) -> CalendarRef:
+        return COURSE
+
+    @pytest.fixture
+    def missing(self) -> CalendarRef:
+        return replace(COURSE, id="404")
+
+    @pytest.fixture
+    def people(self, site: FakeBrightspace) -> list[str]:
+        return [TEACHER, STUDENT, site.add_user("30200", "Cy", "user-key-3").id]
+
+    @pytest.fixture
+    def break_lms(self, site: FakeBrightspace) -> Callable[[], None]:
+        return lambda: site.faults.append(Fault("status", times=-1))
+
+    def test_it_comes_page_by_page(self, bridge: BrightspaceBridge, site: FakeBrightspace) -> None:
+        site.settings.page = 1
+        assert bridge.members_of(COURSE) == [TEACHER, STUDENT]
+        assert site.calls["members"] == 2
+
+    def test_a_group_has_none_and_nobody_is_called_me_there(self, bridge: BrightspaceBridge) -> None:
+        assert bridge.members_of(GROUP) is bridge.members_of(BO) is None
+        assert not bridge.is_in_rosters("me")
 
 
 class TestByIdKey(TestByOAuth):

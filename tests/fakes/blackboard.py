@@ -421,6 +421,16 @@ class FakeLearn:
             rows = [row | {"course": self._described(self.courses[row["courseId"]])} for row in rows]
         return self._page(request, rows)
 
+    def on_members(self, request: Request, course: str) -> Response:
+        self._signed_in(request, "read")
+        each = self._course(course)
+        rows = [
+            self._membership(user, each.id, user.courses[each.id])
+            for user in self.users.values()
+            if each.id in user.courses
+        ]
+        return self._page(request, rows)
+
     def _membership(self, user: User, course: str, role: str) -> Json:
         available = {"available": "No" if course in user.barred else "Yes"}
         return {"userId": user.id, "courseId": course, "availability": available, "courseRoleId": role}
@@ -739,6 +749,7 @@ ROUTES = Map(
         Rule(f"{API}/v3/courses/<course>", methods=["GET"], endpoint="course"),
         Rule(f"{API}/v1/users/<user>", methods=["GET"], endpoint="user"),
         Rule(f"{API}/v1/users/<user>/courses", methods=["GET"], endpoint="memberships"),
+        Rule(f"{API}/v1/courses/<course>/users", methods=["GET"], endpoint="members"),
         Rule("/_fake/state", methods=["GET"], endpoint="_state"),
         Rule("/_fake/items", methods=["POST"], endpoint="_items"),
         Rule("/_fake/courses", methods=["POST"], endpoint="_courses"),

@@ -640,6 +640,21 @@ class FakeBrightspace:
         ]
         return self._page(request, rows)
 
+    def on_members(self, request: Request, version: str, unit: str) -> Response:
+        self._speaks(version, "lp")
+        self._caller(request)
+        if unit not in self.courses:
+            raise Refused(404, "No such org unit")
+        rows = [
+            {
+                "User": {"Identifier": user.id, "DisplayName": user.id, "UserName": user.id},
+                "Role": {"Id": 110, "Code": None, "Name": user.roles[unit].title()},
+            }
+            for user in self.users.values()
+            if unit in user.roles
+        ]
+        return self._page(request, rows)
+
     def _unit(self, id: str) -> Json:
         type = (1, "Organization") if id == ORGANISATION else (3, "Course Offering")
         return {
@@ -834,6 +849,7 @@ def _routes() -> Iterator[Rule]:
         ("GET", "/d2l/api/lp/<version>/users/whoami", "whoami"),
         ("GET", "/d2l/api/lp/<version>/enrollments/myenrollments/", "my_enrolments"),
         ("GET", "/d2l/api/lp/<version>/enrollments/users/<user>/orgUnits/", "enrolments"),
+        ("GET", "/d2l/api/lp/<version>/enrollments/orgUnits/<unit>/users/", "members"),
         ("GET", "/_fake/state", "_state"),
         ("POST", "/_fake/events", "_events"),
         ("POST", "/_fake/courses", "_courses"),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +15,7 @@ from app.feeds.feed import Form
 from app.feeds.serve import Feeds
 from app.store import tables
 from app.store.engine import writing
+from bridges.errors import BridgeError
 from bridges.model import CalendarRef, Kind
 from tests.feeds.world import MONDAY, School, World, lesson
 
@@ -23,14 +25,35 @@ EACH = 5
 
 @dataclass(slots=True)
 class Campus(School):
-    """A school whose people take courses by their number; `asked` counts what its directory was asked."""
+    """A school whose people take courses by their number.
+
+    `asked` counts what its directory was asked about people, `called` its rosters; `refuses` is what those answer,
+    and where it `forgets` they are empty.
+    """
 
     asked: int = 0
+    called: int = 0
+    refuses: BridgeError | None = None
+    forgets: bool = False
+    members: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def enrol(self, number: int) -> None:
+        names = list(self.courses)
+        for each in range(EACH):
+            self.members[names[(7 * number + 13 * each) % len(names)]].add(str(number))
 
     def calendars_of(self, person: str) -> Sequence[CalendarRef]:
         self.asked += 1
-        names = list(self.courses)
-        return [_course(names[(7 * int(person) + 13 * number) % len(names)]) for number in range(EACH)]
+        return [_course(name) for name, members in self.members.items() if person in members]
+
+    def members_of(self, calendar: CalendarRef) -> Collection[str] | None:
+        self.called += 1
+        if self.refuses:
+            raise self.refuses
+        return () if self.forgets else {name for name in self.members[calendar.id] if self.is_in_rosters(name)}
+
+    def is_in_rosters(self, person: str) -> bool:
+        return person.isdigit()
 
 
 @dataclass(slots=True)
@@ -63,6 +86,7 @@ class Crowd:
             connection.execute(insert(tables.feed), rows)
         self.people += count
         for number in numbers:
+            self.campus.enrol(number)
             self.look(number)
 
     def look(self, number: int) -> bytes:
@@ -70,14 +94,17 @@ class Crowd:
 
     def hour(self) -> int:
         """Let an hour pass, with its worker, and every person looking once; the calls to the LMS."""
-        before = self.campus.reads + self.campus.asked
+        before = self.calls()
         for _ in range(4):
             self.world.clock.forward(timedelta(minutes=15))
             for calendar in self.feeds.due():
                 self.feeds.refresh(calendar, unless_fresh=True)
         for number in range(self.people):
             self.look(number)
-        return self.campus.reads + self.campus.asked - before
+        return self.calls() - before
+
+    def calls(self) -> int:
+        return self.campus.reads + self.campus.asked + self.campus.called
 
     def stored(self) -> dict[str, int]:
         """Bytes in the store by table, as SQLite counts its pages."""

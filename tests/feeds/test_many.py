@@ -24,9 +24,10 @@ def people(world: World) -> Crowd:
 def test_ten_times_as_many_readers_are_no_more_calls(people: Crowd) -> None:
     people.join(FEW)
     assert people.campus.reads == COURSES
-    assert people.hour() == COURSES
+    assert people.hour() == COURSES + COURSES  # with who is in them, once a day
     people.join(MANY - FEW)
-    assert people.hour() == COURSES
+    assert [people.hour() for _ in range(23)] == [COURSES] * 23
+    assert people.hour() == COURSES + COURSES
     assert people.campus.asked == MANY
 
 

@@ -58,7 +58,7 @@ def test_a_forecast_counts_near_and_far_readings_and_says_what_to_do() -> None:
     assert (fits.calls, fits.fits) == (100 * (24 + 4), True)
     tight = forecast("learn", 1000, RHYTHM, WINDOW, NOON, cost, 10_000)
     assert not tight.fits
-    assert forecast("learn", 100, RHYTHM, WINDOW, NOON, cost, 10_000, people=7).calls == fits.calls + 7
+    assert forecast("learn", 100, RHYTHM, WINDOW, NOON, cost, 10_000, questions=7).calls == fits.calls + 7
     assert "1000 calendars need about 28,000 calls a day, and it permits 10,000" in str(tight)
     assert "feeds.refresh_minutes" in str(tight)
     assert forecast("learn", 1000, RHYTHM, WINDOW, NOON, cost, None).fits

@@ -1,4 +1,4 @@
-"""An event that stands in several calendars of one LMS stands once in a feed that joins them: as it was changed last."""
+"""An event of several calendars of one LMS stands once in a feed that joins them: as it was changed last."""
 
 from __future__ import annotations
 
