@@ -439,8 +439,8 @@ def _credential(name: str, path: str, environment: Mapping[str, str], problems: 
             raise OSError("systemd hands over none: CREDENTIALS_DIRECTORY is not set")
         if Path(name).name != name:
             raise OSError("that is no name of a credential")
-        path = Path(folder) / name
-        return (path if path.exists() else path.with_name(f"calbridge_{name}")).read_text("utf-8").strip()
+        of_ours = Path(folder) / f"calbridge_{name}"
+        return (of_ours if of_ours.exists() else Path(folder) / name).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         problems.append(f"{path}: the credential {name} cannot be read: {error}")
         return "-"

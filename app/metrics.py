@@ -1,6 +1,7 @@
 """Figures for Prometheus: what the store says at the moment of asking, and what this process has counted.
 
 What the store says is the same from every process. Feeds are summed up by LMS: an institution has tens of thousands.
+A feed is as old as the readings that it shows; its bytes may be older, where nothing changed.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Engine, case, func, select
 
 from app.store import tables
+from app.store.workers import SILENT
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 LOOKED_BACK = timedelta(days=1)
 """Runs that began longer ago are history."""
+QUANTILES = (0.5, 0.95, 1.0)
 
 
 class Metrics:
@@ -84,10 +87,13 @@ class _Stored(Collector):
     def collect(self) -> Iterator[Metric]:
         now = self._now()
         with self._engine.connect() as connection:
+            yield _feeds(connection)
             yield from _readings(connection, now)
             yield from _quotas(connection)
             yield from _imports(connection, now)
             yield from _subscriptions(connection, now)
+            yield _workers(connection, now)
+            yield from _jobs(connection)
 
     def describe(self) -> list[Metric]:
         """None beforehand, so that the store is first asked when somebody asks us."""
@@ -153,10 +159,36 @@ def _imports(connection: Connection, now: datetime) -> Iterator[Metric]:
         .select_from(tables.held_import.join(tables.import_run))
         .where(run.state == "held")
     )
-    yield from (states, holds)
+    yield from (states, holds, _times(connection, now))
     if first := connection.execute(ends).scalar():
         text = "Seconds until the first of the waiting imports expires"
         yield GaugeMetricFamily("calbridge_hold_expires_seconds", text, (first - now).total_seconds())
+
+
+def _times(connection: Connection, now: datetime) -> Metric:
+    """The median is what people are used to, 1 is the slowest."""
+    run = tables.import_run.c
+    ended = select(run.kind, run.started_at, run.ended_at).where(
+        run.started_at > now - LOOKED_BACK, run.ended_at > now - LOOKED_BACK
+    )
+    times: dict[str, list[float]] = {}
+    for row in connection.execute(ended):
+        times.setdefault(row.kind, []).append((row.ended_at - row.started_at).total_seconds())
+    took = GaugeMetricFamily("calbridge_run_seconds", "How long runs of the last day took", labels=["kind", "quantile"])
+    for kind, each in sorted(times.items()):
+        each.sort()
+        for quantile in QUANTILES:
+            took.add_metric([kind, f"{quantile:g}"], each[round(quantile * (len(each) - 1))])
+    return took
+
+
+def _feeds(connection: Connection) -> Metric:
+    states = GaugeMetricFamily("calbridge_feeds", "Feeds, by whether they are on", labels=["state"])
+    columns = tables.feed.c
+    state = case((columns.enabled, "on"), else_="off")
+    for name, count in connection.execute(select(state, func.count()).group_by(state).order_by(state)):
+        states.add_metric([name], count)
+    return states
 
 
 def _subscriptions(connection: Connection, now: datetime) -> Iterator[Metric]:
@@ -170,3 +202,20 @@ def _subscriptions(connection: Connection, now: datetime) -> Iterator[Metric]:
     if first := connection.execute(due).scalar():
         text = "How late the latest due subscription is"
         yield GaugeMetricFamily("calbridge_import_lag_seconds", text, max((now - first).total_seconds(), 0.0))
+
+
+def _workers(connection: Connection, now: datetime) -> Metric:
+    seen = select(func.count()).where(tables.worker.c.seen_at > now - SILENT)
+    text = "Workers that live"
+    return GaugeMetricFamily("calbridge_workers", text, connection.execute(seen).scalar() or 0)
+
+
+def _jobs(connection: Connection) -> Iterator[Metric]:
+    labels = ["kind", "outcome"]
+    times = CounterMetricFamily("calbridge_jobs", "Jobs that workers ever did, by what came of them", labels=labels)
+    seconds = CounterMetricFamily("calbridge_job_seconds", "Seconds that these jobs took", labels=labels)
+    count = tables.job_count.c
+    for row in connection.execute(select(tables.job_count).order_by(count.kind, count.outcome)):
+        times.add_metric([row.kind, row.outcome], row.times)
+        seconds.add_metric([row.kind, row.outcome], row.seconds)
+    yield from (times, seconds)

@@ -18,6 +18,7 @@ from app.refresh import IN_VAIN, Refreshes
 from app.store import schedule, workers
 from app.store.leases import new_holder
 from app.store.workers import Count
+from app.traces import step
 
 PAUSE = 0.2
 """Seconds between two looks into the queues: what a person asks for begins within the second."""
@@ -164,7 +165,7 @@ class Worker:
     def _do(self, job: Job) -> None:
         begun, how = monotonic(), "fault"
         try:
-            with about(job=str(job)):
+            with about(job=str(job)), step(str(job)):
                 how = self._done(job)
         finally:
             self._register.count(job, how, monotonic() - begun)

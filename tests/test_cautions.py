@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from app.cautions import cautions
 from app.cli import main
 from app.config import parse
+from tests.test_jobs import a_redis
 
 SECRET = 'store.key = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk="'
 
@@ -55,3 +57,18 @@ def test_check_config_says_it_and_shows_no_secret(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "careful: everybody on this machine can read" in result.stderr
     assert "kkkk" not in result.output
+
+
+def test_check_config_says_whether_redis_answers(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    text = 'store.url = "sqlite:///{folder}/cal.sqlite3"\n{section}.url = "{url}"\n'
+    for section in ("jobs", "cache"):
+        file.write_text(text.format(folder=tmp_path, section=section, url="redis://:hunter-2@127.0.0.1:1/0"))
+        result = CliRunner().invoke(main, ["--config", str(file), "check-config"])
+        assert result.exit_code == 2
+        assert f"{section}.url: Redis at 127.0.0.1:1 does not answer" in result.stderr
+        assert "hunter-2" not in result.output
+    with a_redis(tmp_path) as url:
+        file.write_text(text.format(folder=tmp_path, section="cache", url=url))
+        result = CliRunner().invoke(main, ["--config", str(file), "check-config"])
+    assert f"cache: Redis at {urlsplit(url).netloc} answers" in result.stdout

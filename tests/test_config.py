@@ -63,8 +63,9 @@ def test_values_may_stand_in_the_environment_or_in_a_file(tmp_path: Path) -> Non
     assert (config.zone.key, config.server.host) == ("America/New_York", "::1")
 
 
-def test_values_may_be_handed_over_by_systemd(tmp_path: Path) -> None:
-    (tmp_path / "zone").write_text("America/New_York\n")
+@pytest.mark.parametrize("file", ["zone", "calbridge_zone"])
+def test_values_may_be_handed_over_by_systemd_alone_or_of_a_folder(tmp_path: Path, file: str) -> None:
+    (tmp_path / file).write_text("America/New_York\n")
     config = parse('zone = { credential = "zone" }', {"CREDENTIALS_DIRECTORY": str(tmp_path)})
     assert config.zone.key == "America/New_York"
 

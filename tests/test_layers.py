@@ -55,19 +55,21 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.imports.pull.fetch": ({"app.imports.pull.addresses", "app.imports.pull.dial"}, {"requests", "urllib3"}),
     "app.feeds": (HALLWAY | {"bridges.markup"}, {"sqlalchemy", "cachetools"}),
     "app.notices": (HALLWAY | {"app.config", "app.imports"}, {"sqlalchemy", "itsdangerous"}),
+    "app.erasure": ({"bridges.model", "app.imports", "app.store"}, {"sqlalchemy"}),
     "app.retention": ({"app.config", "app.imports", "app.store"}, {"sqlalchemy"}),
     "app.redis": (set(), {"redis"}),
     "app.jobs": ({"bridges.model", "app.redis"}, {"huey"}),
     "app.refresh": ({"bridges.model", "app.feeds", "app.imports", "app.jobs", "app.store"}, {"sqlalchemy"}),
     "app.parts": (
-        HALLWAY | {"app.config", "app.feeds", "app.imports", "app.refresh", "app.notices", "app.retention", "bridges"}
+        HALLWAY
+        | {"app.config", "app.feeds", "app.imports", "app.refresh", "app.notices", "app.retention", "app.erasure", "bridges"}
         | {"app.jobs", "app.redis"},
         {"sqlalchemy", "alembic", "requests"},
     ),
     "app.web": (
         PROMISES
         | {"app.config", "app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics"}
-        | {"app.store.leases", "app.store.trouble", "app.metrics", "app.accounts", "app.audit", "app.notices"},
+        | {"app.store.leases", "app.store.trouble", "app.erasure", "app.metrics", "app.accounts", "app.audit", "app.notices"},
         {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog", "sqlalchemy"},
     ),
     "app.cli": (
@@ -82,6 +84,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "app.web",
             "app.work",
             "app.jobs",
+            "app.traces",
             "app.tied",
             "app.logs",
             "app.accounts",
@@ -114,7 +117,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "app.metrics": ({"app.store"}, {"sqlalchemy", "prometheus_client"}),
     "app.web.health": ({"app.web", "app.store"}, {"flask", "sqlalchemy"}),
-    "app.work": ({"app.refresh", "app.jobs", "app.logs", "app.store"}, {"sqlalchemy"}),
+    "app.work": ({"app.refresh", "app.jobs", "app.logs", "app.store", "app.traces"}, {"sqlalchemy"}),
     "wsgi": ({"app", "app.config", "app.logs", "app.parts", "app.tied", "app.traces"}, set()),
 }
 

@@ -30,6 +30,27 @@ def check_config(example: bool) -> None:
         click.echo(f"{said}. Connections: {', '.join(sorted(loaded.connections))}")
         warn(loaded)
         click.echo(f"the store: {seen(loaded.store.url)}")
+        for section, url in (("jobs", loaded.jobs.url), ("cache", loaded.cache.url)):
+            if url and not url.startswith("sqlite"):
+                click.echo(f"{section}: {answering(section, url)}")
+
+
+def answering(section: str, url: str) -> str:
+    """Where that Redis is, without its password. ValueError where it does not answer."""
+    from urllib.parse import urlsplit
+
+    from app.redis import faults, pool
+
+    where = urlsplit(url)
+    name = f"Redis at {where.hostname or where.path}" + (f":{where.port}" if where.port else "")
+    connections = pool(url)
+    from redis import Redis  # pool has said so where it is not installed
+
+    try:
+        Redis(connection_pool=connections).ping()
+    except faults() as error:
+        raise ValueError(f"{section}.url: {name} does not answer: {error}") from None
+    return f"{name} answers"
 
 
 def warn(config: Config) -> None:

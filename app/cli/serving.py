@@ -112,6 +112,7 @@ def work_command(tied: int | None) -> None:
     from app.jobs import strands
     from app.logs import configure
     from app.tied import end_with
+    from app.traces import begin
     from app.work import Worker
 
     stop = Event()
@@ -126,6 +127,7 @@ def work_command(tied: int | None) -> None:
         if not tied:
             warn(config)
             click.echo("calbridge works (Ctrl-C stops it)")
+        begin(os.environ, secrets_of(config), joined.engine)
         worker = Worker(
             joined.engine,
             joined.refreshes,

@@ -74,7 +74,7 @@ class TestSystemd:
     def test_its_credentials_are_found_under_the_names_that_it_tells(self, tmp_path: Path) -> None:
         """LoadCredential= of a folder puts its own name before each file's (systemd.exec(5))."""
         assert "LoadCredential=calbridge:/etc/calbridge/secrets" in text(UNITS[0])
-        [example] = re.findall(r"key = \{ credential = \"calbridge_store-key\" \}", text(UNITS[0]))
+        [example] = re.findall(r"key = \{ credential = \"store-key\" \}", text(UNITS[0]))
         (tmp_path / "calbridge_store-key").write_text("k" * 43 + "=\n")
         config = parse(f"store.{example}", {"CREDENTIALS_DIRECTORY": str(tmp_path)})
         assert config.store.key.get_secret_value() == "k" * 43 + "="
