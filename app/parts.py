@@ -21,8 +21,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app import jobs, retention
 from app.config import Config, ConfigError, zone_of
+from app.erasure import Erasure
 from app.feeds import chores as feed_chores
 from app.feeds.behind import Behind
+from app.feeds.far import DAY, Far
 from app.feeds.rhythm import Rhythm
 from app.feeds.serve import Feeds
 from app.ics import Limits
@@ -37,7 +39,7 @@ from app.imports.routed import Routed
 from app.imports.run import Imports, Policy, Run
 from app.jobs import Queues
 from app.notices.outbox import Notices
-from app.redis import Missing
+from app.redis import Bodies, Missing
 from app.refresh import Chore, Refreshes
 from app.retention import Retention
 from app.store.engine import open_engine
@@ -94,6 +96,7 @@ class Parts:
     refreshes: Refreshes = field(init=False)
     notices: Notices = field(init=False)
     retention: Retention = field(init=False)
+    erasure: Erasure = field(init=False)
     behind: Behind = field(default_factory=Behind)
     _bridges: dict[str, Any] = field(default_factory=dict)
     _opening: Lock = field(default_factory=Lock)
@@ -117,6 +120,7 @@ class Parts:
             grace=timedelta(days=config.feeds.grace_days),
             quota=self.quota,
             later=self.behind,
+            far=self._far(),
         )
         guard = Guard(share=config.imports.hold_share, count=config.imports.hold_count)
         policies = Policies(self.engine, DriftPolicy(config.imports.drift))
@@ -174,9 +178,17 @@ class Parts:
             now=self.now,
         )
         self.retention = Retention(self.engine, config.keep, self.now)
+        self.erasure = Erasure(self.engine, self.imports, self.now, self._unlink, self.feeds.remove)
         self.refreshes = Refreshes(
             self.engine, self.feeds, self.subscriptions, self.imports, self.drifts, self._chores()
         )
+
+    def _far(self) -> Far | None:
+        url = self.config.cache.url
+        try:
+            return Bodies(url, DAY) if url else None
+        except Missing as missing:
+            raise ConfigError([f"cache.url: {missing}"]) from None
 
     def _chores(self) -> dict[str, Chore]:
         chores = {
@@ -257,6 +269,11 @@ class Parts:
         if not isinstance(bridge, Linkable):
             raise Denied(f"people cannot link accounts at '{lms}'")
         return bridge
+
+    def _unlink(self, person: CalendarRef) -> bool:
+        """Forget what the person permitted, where the LMS knows such a thing; whether there was anything."""
+        bridge = self.bridge(person.lms)
+        return isinstance(bridge, Linkable) and bridge.unlink(person.id)
 
     def close(self) -> None:
         """Let the databases go; nothing of this is used any more."""

@@ -69,3 +69,27 @@ class Breaker:
         except self._faults as error:
             self._until = self._clock() + self._rest
             log.warning("%s is away, and done without for %g seconds: %s", self._name, self._rest, error)
+
+
+class Bodies:
+    """Bodies of feeds in the Redis of that URL, by their hashes; done without while it is slow or away. Missing."""
+
+    def __init__(self, url: str, seconds: int) -> None:
+        connections = pool(url)
+        from redis import Redis
+
+        self._redis: Any = Redis(connection_pool=connections)
+        self._seconds = seconds
+        self._breaker = Breaker("the cache in Redis", faults())
+
+    def get(self, etag: str) -> bytes | None:
+        found = None
+        if self._breaker.closed:
+            with self._breaker.spared():
+                found = self._redis.get(f"calbridge:body:{etag}")
+        return found
+
+    def put(self, etag: str, body: bytes) -> None:
+        if self._breaker.closed:
+            with self._breaker.spared():
+                self._redis.set(f"calbridge:body:{etag}", body, ex=self._seconds)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ import pytest
 from app import jobs
 from app.jobs import Job, Queues, queues
 from bridges.model import CalendarRef
+from tests.redis import a_redis
 
 COURSE = CalendarRef.parse("learn/course/courseId:BIO 101")
 MANY = [
@@ -24,28 +22,6 @@ MANY = [
     jobs.pulling(17),
     jobs.importing(4, "its"),
 ]
-
-
-@contextmanager
-def a_redis(folder: Path, port: int = 0) -> Iterator[str]:
-    """A Redis of its own on a free port, or on that one; gone with the block."""
-    with socket.create_server(("127.0.0.1", port)) as free:
-        port = free.getsockname()[1]
-    program = shutil.which("redis-server")
-    assert program, "these tests start a redis-server: install one"
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.02)
-        try:
-            yield f"redis://127.0.0.1:{port}/0"
-        finally:
-            process.kill()
 
 
 @pytest.fixture(params=["sqlite", "redis"])

@@ -189,10 +189,10 @@ def test_a_fault_of_ours_is_told_counted_and_tried_again(
             return Done("done")
 
     with at_work(campus, lines, Broken(*readings("learn", 1), *readings("its", 3))) as worker:
-        until(lambda: len(worker._register._counts) == 2)
+        until(lambda: sum(count.times for count in worker._register._counts.values()) >= 4)
     assert "it failed" in caplog.text
     counts = workers.counts(campus.engine)
-    assert {key: count.times for key, count in counts.items()} == {("read", "RuntimeError"): 1, ("read", "done"): 3}
+    assert (counts["read", "RuntimeError"].times, counts["read", "done"].times) == (1, 3)
 
 
 def test_a_store_that_is_away_is_waited_for(campus: Parts, lines: Queues, caplog: pytest.LogCaptureFixture) -> None:

@@ -20,6 +20,7 @@ from app.feeds.behind import Later, at_once
 from app.feeds.build import Drawer, Piece, Press, assemble, basis, merged, within
 from app.feeds.cursor import Cursor
 from app.feeds.dialects import CALENDARS, ROOMY
+from app.feeds.far import Far, Nowhere
 from app.feeds.feed import (
     Did,
     Disabled,
@@ -71,7 +72,8 @@ class Feeds:
 
     `open_source` gives the connection of a CalendarRef's `lms` (errors as bridges.errors); `now` gives aware times;
     feeds are shown in `zone`, and a calendar is read over `horizon`, in that `rhythm`. One that is gone from its LMS is
-    shown for a `grace`. `quota` tells what an LMS account has left; `later` has done what no request waits for.
+    shown for a `grace`. `quota` tells what an LMS account has left; `later` has done what no request waits for;
+    `far` is where processes share bodies.
     `changes` grows with each change that this process makes to what is served, for those that remember answers.
     """
 
@@ -87,6 +89,7 @@ class Feeds:
         grace: timedelta = GRACE,
         quota: Callable[[str], Quota | None] = lambda _: None,
         later: Later = at_once,
+        far: Far | None = None,
     ) -> None:
         self._engine = engine
         self._open_source = open_source
@@ -98,7 +101,7 @@ class Feeds:
         self._grace = grace
         self._quota = quota
         self._later = later
-        self._shelf = Shelf(engine, zone)
+        self._shelf = Shelf(engine, zone, far or Nowhere())
         self._people = People(engine, open_source, now, self._shelf.count, later)
         self._rosters = Rosters(engine, open_source, now)
         self.history = Changes(engine, zone)

@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, 
 
 from app.store import tables
 from app.store.engine import writing
-from app.store.leases import lives, new_holder
+from app.store.leases import given_back, lives, new_holder
 
 TURN = timedelta(seconds=2)
 """How long an import keeps the only lane while others wait for it; a portion under way is finished."""
@@ -86,8 +86,7 @@ def lanes(engine: Engine, account: str, writers: int, now: Callable[[], datetime
     try:
         yield seat
     finally:
-        with writing(engine) as connection:
-            connection.execute(delete(tables.lane).where(*_here(account, seat.holder)))
+        given_back(engine, delete(tables.lane).where(*_here(account, seat.holder)))
 
 
 def _here(account: str, holder: str) -> tuple[ColumnElement[bool], ...]:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Thread
+from time import sleep
 from uuid import uuid4
 
-from sqlalchemy import Engine, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Delete, Engine, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
 from app.store import tables
 from app.store.engine import writing
+
+PAUSE, TRIES = 1.0, 600
+"""Seconds between two tries to give something back to a store that is away, and how many there are."""
 
 
 class Busy(Exception):
@@ -69,9 +74,32 @@ def lease(
     try:
         yield held
     finally:
-        mine = (tables.lease.c.name == name, tables.lease.c.holder == held.holder)
-        with writing(engine) as connection:
-            connection.execute(delete(tables.lease).where(*mine))
+        given_back(
+            engine, delete(tables.lease).where(tables.lease.c.name == name, tables.lease.c.holder == held.holder)
+        )
+
+
+def given_back(engine: Engine, row: Delete) -> None:
+    """Remove what this process held. While the store is away that is tried on behind the caller's back: others take a
+    process that lives at its word until the time of what it held has run out."""
+    try:
+        _remove(engine, row)
+    except (OperationalError, InterfaceError):
+        Thread(target=_remove_later, args=(engine, row), daemon=True).start()
+        raise
+
+
+def _remove(engine: Engine, row: Delete) -> None:
+    with writing(engine) as connection:
+        connection.execute(row)
+
+
+def _remove_later(engine: Engine, row: Delete) -> None:
+    for _ in range(TRIES):
+        sleep(PAUSE)
+        with suppress(SQLAlchemyError):
+            _remove(engine, row)
+            return
 
 
 def _take(wanted: Lease, now: datetime) -> None:

@@ -2,20 +2,23 @@
 
 What a feed's answer is stands here for both, so that the lane and the view cannot differ. The lane takes what needs no
 decision: a feed that may be read, is not due, and has its body. It remembers each for a second at most, so that a
-change made by another process is seen within one, and one made by its own at once.
+change made by another process is seen within one, and one made by its own at once. While the store is away it answers
+as it did last: nobody gets there what that very address has not been given before.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cachetools import LRUCache
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.http import http_date, parse_date, parse_etags
 
 from app.feeds.dialects import FOR
@@ -32,6 +35,9 @@ WHILE_AWAY = ", stale-while-revalidate=600, stale-if-error=86400"
 """What RFC 5861 lets a cache do, ours or a client's: answer at once while it asks us, and for a day while we are away.
 A revoked address is no error in its sense: that 404 counts. Only public feeds may lie in a cache that people share."""
 SECOND = timedelta(seconds=1)
+GONE = {"403", "404", "410"}
+AWAY = timedelta(days=1)
+"""How long an answer is given again while the store cannot be asked."""
 REMEMBERED = 4096
 """Feeds whose answers one process has at hand; their bytes are the shelf's."""
 
@@ -56,6 +62,7 @@ _TYPES = {
     Form.LEARNINGSPACE: ("application/json; charset=utf-8", "json"),
 }
 """What each form is, and what a file of it is called."""
+log = logging.getLogger(__name__)
 _NO_NEWS = "304 NOT MODIFIED"
 
 
@@ -96,6 +103,12 @@ def ready(snapshot: Snapshot, body: bytes, zipped: bool, fresh: int = FRESH_SECO
         *([("Content-Encoding", "gzip")] if zipped else []),
     ]
     return Ready(snapshot, tag, Answer("200 OK", full, body), Answer(_NO_NEWS, shared, b""))
+
+
+def grown_stale(last: Ready, zipped: bool, now: datetime) -> Ready:
+    """An answer given before, told to be as old as it is."""
+    snapshot = replace(last.snapshot, at=now, stale=True)
+    return ready(snapshot, last.full.body, zipped and snapshot.feed.policies.gzip)
 
 
 def _headers(snapshot: Snapshot, tag: str, fresh: int) -> dict[str, str]:
@@ -151,6 +164,7 @@ class Lane:
         self._now = now
         self._known: LRUCache[tuple[str, bool], tuple[int, Ready]] = LRUCache(REMEMBERED)
         self._lock = Lock()
+        self._rests_until = datetime.min.replace(tzinfo=UTC)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
@@ -159,7 +173,7 @@ class Lane:
             zipped = gzip_is_better(environ.get("HTTP_ACCEPT_ENCODING", ""))
             found = self._found(environ["PATH_INFO"], zipped, environ.get("HTTP_USER_AGENT", ""))
         if found is None:
-            return self._app(environ, start_response)
+            return self._app(environ, self._noting(environ["PATH_INFO"], start_response))
         answer = found.to(environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_IF_MODIFIED_SINCE"))
         start_response(answer.status, answer.headers)
         return [answer.body] if method == "GET" else [b""]
@@ -168,10 +182,16 @@ class Lane:
         changes = self._feeds.changes
         with self._lock:
             known = self._known.get((path, zipped))
-        if known and known[0] == changes and timedelta(0) <= self._now() - known[1].snapshot.at < SECOND:
+        age = self._now() - known[1].snapshot.at if known else AWAY
+        if known and known[0] == changes and timedelta(0) <= age < SECOND:
             return known[1]
+        if known and timedelta(0) <= age < AWAY and self._now() < self._rests_until:
+            return grown_stale(known[1], zipped, self._now())
         asked = PATH.fullmatch(path)
-        snapshot = asked and self._feeds.at_hand(asked[1], asked[2], Form(asked[3]), user_agent)
+        try:
+            snapshot = asked and self._feeds.at_hand(asked[1], asked[2], Form(asked[3]), user_agent)
+        except SQLAlchemyError as error:
+            return self._again(known[1] if known and age < AWAY else None, zipped, error)
         if not snapshot:
             return None
         pack = zipped and snapshot.feed.policies.gzip
@@ -179,3 +199,22 @@ class Lane:
         with self._lock:
             self._known[path, zipped] = changes, found
         return found
+
+    def _again(self, known: Ready | None, zipped: bool, error: SQLAlchemyError) -> Ready | None:
+        """The last answer, and for a second nobody asks the store. What was never answered Flask refuses."""
+        if self._now() >= self._rests_until + SECOND:
+            log.warning("the store cannot be used, feeds are answered as they were last: %s", error)
+        self._rests_until = self._now() + SECOND
+        return grown_stale(known, zipped, self._now()) if known else None
+
+    def _noting(self, path: str, start_response: StartResponse) -> StartResponse:
+        """What has been refused by now is not given again while the store is away."""
+
+        def started(status: str, *rest: Any) -> Any:
+            if status[:3] in GONE:
+                with self._lock:
+                    for zipped in (False, True):
+                        self._known.pop((path, zipped), None)
+            return start_response(status, *rest)
+
+        return started  # type: ignore[return-value]
