@@ -89,7 +89,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "app.logs",
             "app.accounts",
         }
-        | {"app.store.leases", "app.store.trouble", "app.store.workers"},
+        | {"app.store.leases", "app.store.trouble", "app.store.workers", "app.erasure"},
         {"click", "granian", "sqlalchemy"},
     ),
     "app.cli.store": (

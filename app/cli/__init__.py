@@ -24,6 +24,14 @@ for _command in (
     drift.drift,
     subscriptions.subscription,
     *(credentials.token, credentials.admin, credentials.link),
-    *(store.backup, store.restore, store.migrate_command, store.check_store, store.rotate_key, keeping.prune),
+    *(
+        store.backup,
+        store.restore,
+        store.migrate_command,
+        store.check_store,
+        store.rotate_key,
+        keeping.prune,
+        keeping.erase_person,
+    ),
 ):
     main.add_command(_command)

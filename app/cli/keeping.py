@@ -1,4 +1,4 @@
-"""`prune`: what is kept for a time only goes."""
+"""`prune` and `erase-person`: what is kept for a time only goes, and what is kept of one person."""
 
 from __future__ import annotations
 
@@ -24,3 +24,28 @@ def prune(dry_run: bool, as_json: bool) -> None:
         return
     for table, count in counts.items():
         click.echo(f"{table}\t{count}")
+
+
+@click.command("erase-person")
+@click.argument("person", metavar="LMS/person/ID")
+@click.option(
+    "--name", "names", multiple=True, help="A token, an account or an import called after the person; repeatable."
+)
+@click.option("--purge", is_flag=True, help="First delete from the LMS what imports wrote into the person's calendar.")
+@click.confirmation_option(prompt="This cannot be taken back. Erase all that is kept of this person?")
+def erase_person(person: str, names: tuple[str, ...], purge: bool) -> None:
+    """Erase what is kept of one person, and say what it was. Backups of earlier days still hold it."""
+    from app.erasure import NotPurged
+
+    with told():
+        joined = parts()
+        try:
+            erased = joined.erasure.erase(joined.named(person), names=names, purge=purge)
+        except NotPurged as error:
+            raise ValueError(str(error)) from error
+    if purge:
+        click.echo(f"events in the LMS\t{erased.purged}")
+    for table, count in erased.removed.items():
+        click.echo(f"{table}\t{count}")
+    for table, count in erased.left.items():
+        click.echo(f"calbridge: {count} rows of {table} still name this person: they are about others, too", err=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, json, request
 
+from app.erasure import NotPurged
 from app.feeds.feed import Did, Feed
 from app.imports.record.batch import Batch
 from app.imports.record.routed_outcome import RoutedOutcome
 from app.imports.run import NoRun, NotWaiting, Outcome, Run
 from app.web import access, uploads
 from app.web.links import links_of
-from app.web.problems import answer
+from app.web.problems import answer, problem
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 
@@ -120,8 +121,18 @@ def resume(run: int) -> Response:
 @bp.get("/imports/<int(max=2147483647):run>/refused")
 def refused(run: int) -> Response:
     """What the LMS, or its rules, refused in a run: each with the reason, and the line of the file where known."""
-    report = access.parts().imports.get(run).report or {}
-    return _json({"run": run, "refused": report.get("refused", [])})
+    imports = access.parts().imports
+    return _json({"run": run, "refused": list(imports.whole(imports.get(run), "refused"))})
+
+
+@bp.get("/imports/<int(max=2147483647):run>/<any(changes, done, left):what>")
+def listed(run: int, what: str) -> Response:
+    """What a run planned, has done, or left: `?limit=` of them (at most 1,000) from `?offset=` on; `of` counts all."""
+    imports = access.parts().imports
+    offset = max(request.args.get("offset", 0, int), 0)
+    limit = min(max(request.args.get("limit", 1000, int), 1), 1000)
+    items, of = imports.part(imports.get(run), what, offset, limit)
+    return _json({"run": run, "offset": offset, "of": of, what: items})
 
 
 @bp.post("/imports/<int(max=2147483647):run>/retry")
@@ -142,6 +153,22 @@ def purge() -> Response:
     calendar, source = uploads.target(request.values, access.parts())
     dry_run = uploads.flag(request.values, "dry_run")
     return _outcome(access.parts().imports.purge(calendar, source, dry_run=dry_run))
+
+
+@bp.delete("/people")
+def erase() -> Response:
+    """Erase what is kept of `?person=LMS/person/ID`; `name` (repeatable) for what is called after the person, and
+    `purge=true` for what was written into the LMS, first."""
+    parts = access.parts()
+    try:
+        person = parts.named(request.args.get("person", ""))
+        purge = uploads.flag(request.args, "purge")
+        erased = parts.erasure.erase(person, names=request.args.getlist("name"), purge=purge)
+    except ValueError as error:
+        return problem(400, str(error))
+    except NotPurged as error:
+        return problem(409, str(error))
+    return _json(erased.to_json())
 
 
 @bp.get("/calendars")
