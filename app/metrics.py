@@ -1,4 +1,4 @@
-"""Figures for Prometheus: what the store says at the moment of asking, and what this process has counted.
+"""Figures for Prometheus: what the store says at the moment of asking, and what our web processes have counted.
 
 What the store says is the same from every process. Feeds are summed up by LMS: an institution has tens of thousands.
 A feed is as old as the readings that it shows; its bytes may be older, where nothing changed.
@@ -6,12 +6,14 @@ A feed is as old as the readings that it shows; its bytes may be older, where no
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection, Engine, case, func, select
 
@@ -21,25 +23,27 @@ from app.store.workers import SILENT
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder in which several processes count together; prometheus_client looks for it when it is loaded."""
 LOOKED_BACK = timedelta(days=1)
 """Runs that began longer ago are history."""
 QUANTILES = (0.5, 0.95, 1.0)
 
 
 class Metrics:
-    """The figures of one process and its store. `now` gives aware times."""
+    """The figures of one calbridge and its store. `now` gives aware times."""
 
     def __init__(self, engine: Engine, now: Callable[[], datetime]) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(_Stored(engine, now))
+        self._stored, self._counted = CollectorRegistry(), CollectorRegistry()
+        self._stored.register(_Stored(engine, now))
         self._answers = Counter(
             "calbridge_answers",
             "Answers to requests, by what was asked for",
             ["what", "status"],
-            registry=self._registry,
+            registry=self._counted,
         )
         self._errors = Counter(
-            "calbridge_errors", "Errors that were answered, by their class", ["class"], registry=self._registry
+            "calbridge_errors", "Errors that were answered, by their class", ["class"], registry=self._counted
         )
 
     def answered(self, path: str, status: str) -> None:
@@ -52,7 +56,15 @@ class Metrics:
 
     def text(self) -> bytes:
         """All figures, in Prometheus's text format."""
-        return generate_latest(self._registry)
+        return generate_latest(self._stored) + generate_latest(self._of_all())
+
+    def _of_all(self) -> CollectorRegistry:
+        """What all web processes of one `calbridge serve` have counted, where they are several: whichever is asked."""
+        if SHARED not in os.environ:
+            return self._counted
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return together
 
 
 class Counted:

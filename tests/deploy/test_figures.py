@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import yaml
 from click.testing import CliRunner
 
@@ -22,6 +23,8 @@ from app.store.quota import StoreMeter
 from bridges.contract import Quota
 from bridges.model import CalendarRef, Kind, Window
 from tests.campus import LECTURES, NOW, browser, calendar, open_campus
+from tests.deploy.nginx import free_port
+from tests.deploy.served import calbridge
 
 DEPLOY = Path(__file__).parent.parent.parent / "app" / "deploy"
 FIGURE = re.compile(r"calbridge_[a-z_]+")
@@ -106,3 +109,14 @@ def expressions(file: str) -> list[str]:
 def require_help(words: list[str]) -> None:
     """The command that these words name exists; what it would be given is left out."""
     assert CliRunner().invoke(main, [*words, "--help"]).exit_code == 0, words
+
+
+def test_whichever_process_is_asked_tells_what_all_have_counted(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with calbridge(tmp_path, port, "--workers", "2"):
+        for _ in range(10):
+            assert requests.get(f"{url}/public/anatomy-i.ics", timeout=20).ok
+        told = {requests.get(f"{url}/metrics", timeout=20).text for _ in range(6)}
+    lines = [re.findall(r'calbridge_answers_total\{status="200",what="feed"\} (.*)', each) for each in told]
+    assert lines == [["10.0"]] * len(told)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +17,7 @@ from app.parts import Parts
 from app.web.guesses import MOST
 from tests.campus import open_campus
 from tests.deploy.nginx import NAME, PATIENCE, SHIPPED, Nginx, free_port, nginx
+from tests.deploy.served import calbridge
 from tests.fakes.wsgi import serving
 
 if TYPE_CHECKING:
@@ -28,11 +25,6 @@ if TYPE_CHECKING:
 
 FEED = "/public/anatomy-i.ics"
 SECRET = "T0ken-" + "x" * 37
-CONFIG = """
-store.url = "sqlite:///{folder}/cal.sqlite3"
-server.public_url = "https://cal.example.edu"
-server.proxies = ["127.0.0.1"]
-"""
 
 
 @dataclass(frozen=True)
@@ -48,32 +40,6 @@ class Place:
         text = requests.get(f"http://127.0.0.1:{self.behind}/metrics", timeout=20).text
         line = f'calbridge_answers_total{{status="{status}",what="feed"}} '
         return sum(float(each.removeprefix(line)) for each in text.splitlines() if each.startswith(line))
-
-
-@contextmanager
-def calbridge(folder: Path, port: int) -> Iterator[Path]:
-    """`calbridge serve` over a demo campus, once it is ready; the file of its log."""
-    (folder / "config.toml").write_text(CONFIG.format(folder=folder), "utf-8")
-    environment = {**os.environ, "CALBRIDGE_CONFIG": str(folder / "config.toml")}
-    command = [sys.executable, "-m", "app.cli", "serve", "--no-worker", "--port", str(port)]
-    log = folder / "calbridge.err"
-    with log.open("wb") as errors, subprocess.Popen(command, env=environment, stderr=errors) as process:
-        try:
-            _await_ready(port)
-            yield log
-        finally:
-            process.terminate()
-
-
-def _await_ready(port: int) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        try:
-            if requests.get(f"http://127.0.0.1:{port}/readyz", timeout=5).status_code == 200:
-                return
-        except requests.ConnectionError:
-            time.sleep(0.1)
-    raise AssertionError("calbridge does not answer")
 
 
 @pytest.fixture(scope="module")
