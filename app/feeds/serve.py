@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -45,17 +45,19 @@ from app.feeds.rhythm import DAY, OUTDATED, Forecast, Rhythm, a_day, forecast, p
 from app.feeds.rosters import SELDOM, Rosters
 from app.feeds.shelf import Body, Shelf
 from app.feeds.since import Changes
-from app.feeds.tidy import Tidied, persons, tidy, used
+from app.feeds.tidy import Tidied, mark, persons, tidy, used
 from app.ics.render import one_line
 from app.store.leases import Busy, lease
 from bridges.contract import PartialSource, Priced, Quota, Roster, Source
 from bridges.errors import BridgeError, Denied, Gone, Transient
-from bridges.model import CalendarRef, Horizon, Window
+from bridges.model import CalendarRef, Horizon, Kind, Window
 
 TURN = timedelta(minutes=10)
 """Longer than the longest reading of one calendar."""
 GRACE = timedelta(days=14)
 """How long a calendar that is gone from its LMS is shown."""
+WANTED = timedelta(minutes=5)
+"""How long it is remembered which calendars enabled feeds show."""
 PATIENCE, STEP, LONG_STEP = 30.0, 0.1, 2.0
 """Seconds that a request without any copy waits for somebody else's reading, and after how many it looks whether that
 has come: another process's, and our own, which tells when it has."""
@@ -106,6 +108,7 @@ class Feeds:
         self._rosters = Rosters(engine, open_source, now)
         self.history = Changes(engine, zone)
         self._turns: dict[CalendarRef, Lock] = {}
+        self._used: tuple[datetime, Set[str]] = OUTDATED, frozenset()
         self.changes = 0
 
     def add(
@@ -124,7 +127,13 @@ class Feeds:
         policies = self._affordable(changed(USUAL, settings))
         if policies.learningspace and not public:
             raise ValueError("learningspace: its addresses hold no secret, so that the feed has to be a public one")
-        return register.add(self._engine, slug, title, [calendar, *also], public, self._now(), policies)
+        added = register.add(self._engine, slug, title, [calendar, *also], public, self._now(), policies)
+        self._want(added[0])
+        return added
+
+    def _want(self, feed: Feed) -> None:
+        """The schedule is to know its calendars. A person's are read when somebody looks."""
+        self._shelf.want([one for one in feed.calendars if one.kind is not Kind.PERSON], self._now())
 
     def set(self, slug: str, settings: Sequence[str]) -> Policies:
         """Change the feed's policies by key=value settings. ValueError says what fits, Unknown if there is none."""
@@ -156,7 +165,7 @@ class Feeds:
     def remove(self, slug: str) -> None:
         """Forget the feed, its tokens and its bodies. Unknown if there is none."""
         register.remove(self._engine, slug)
-        self.changes += 1
+        self._changed_uses()
 
     def rotate(self, slug: str) -> str:
         """A new token, told this once; the old ones are dead. ValueError for a public feed, Unknown for none."""
@@ -206,11 +215,16 @@ class Feeds:
     def enable(self, slug: str) -> None:
         """Publish the feed (again). Unknown if there is none."""
         register.switch(self._engine, slug, True)
-        self.changes += 1
+        self._want(self.by_slug(slug))
+        self._changed_uses()
 
     def disable(self, slug: str) -> None:
         """Publish the feed no longer; its tokens are kept. Unknown if there is none."""
         register.switch(self._engine, slug, False)
+        self._changed_uses()
+
+    def _changed_uses(self) -> None:
+        self._used = OUTDATED, frozenset()
         self.changes += 1
 
     def state(self, feed: Feed) -> State | None:
@@ -232,10 +246,24 @@ class Feeds:
         return self._shelf.size(feed.id, feed.under(Form.ICS))
 
     def due(self) -> Sequence[CalendarRef]:
-        """The calendars of enabled feeds that should be read now: three looks, however many feeds there are."""
-        now, checks = self._now(), self._shelf.checks()
-        wanted = used(self._engine, enabled=True)
-        return sorted(CalendarRef.parse(name) for name in wanted if (checks.get(name) or now) <= now)
+        """The calendars of enabled feeds that should be read now: one look into an index, however many feeds there are.
+
+        Which are used at all is remembered for some minutes; another process's change of that costs a few readings.
+        """
+        late = self._shelf.late(self._now())
+        unused = [name for name in late if name not in self._wanted(late)]
+        if unused:
+            mark(self._engine, self._now(), unused)
+        return sorted(CalendarRef.parse(name) for name in late if name not in unused)
+
+    def _wanted(self, late: Sequence[str]) -> Collection[str]:
+        """The calendars of enabled feeds, as they were a few minutes ago at most; those that are `late` as now."""
+        now = self._now()
+        at, known = self._used
+        if not timedelta(0) <= now - at < WANTED or not known.issuperset(late):
+            known = used(self._engine, enabled=True)
+            self._used = now, known
+        return known
 
     def expire(self, calendar: CalendarRef) -> None:
         """The calendar was changed by us: whoever asks for it next waits until it is read anew."""
@@ -244,7 +272,8 @@ class Feeds:
 
     def put_back(self, calendar: CalendarRef) -> None:
         """A reading of it was cut off: it is due."""
-        self._shelf.book(calendar, self._now())
+        now = self._now()
+        self._shelf.book(calendar, now, now)
 
     def tidy(self) -> Tidied:
         """Forget readings that no feed has shown for a while, and what is kept of persons that none names."""
@@ -359,7 +388,7 @@ class Feeds:
     def _read(self, calendar: CalendarRef, state: State | None) -> Outcome:
         """Read the near weeks where that is enough for what is known as `state`, else all of the window."""
         now = self._now()
-        self._shelf.book(calendar, next_check(now, self._every))
+        self._shelf.book(calendar, next_check(now, self._every), now)
         window = self._horizon.at(now.astimezone(self.zone))
         try:
             source = self._open_source(calendar.lms)

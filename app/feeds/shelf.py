@@ -27,6 +27,7 @@ from app.feeds.history import note
 from app.feeds.partial import Merged
 from app.feeds.rhythm import OUTDATED
 from app.feeds.stowed import basis_of, shared, stow, unstow
+from app.feeds.tidy import want
 from app.store import tables
 from app.store.days import remembered_days
 from app.store.engine import writing
@@ -78,12 +79,17 @@ class Shelf:
             rows = {row.calendar: row for row in connection.execute(select(*columns).where(mine))}
         return {calendar: self._state(rows[name]) for name, calendar in names.items() if name in rows}
 
-    def checks(self) -> Mapping[str, datetime | None]:
-        """When each calendar is to be read again, by its name; None for a first reading that never came to its end."""
+    def late(self, now: datetime) -> Sequence[str]:
+        """The calendars in use whose time to be read has come."""
         table = tables.calendar_reading.c
         with self.engine.connect() as connection:
-            rows = connection.execute(select(table.calendar, table.next_check, table.hash, table.failures)).all()
-        return {row.calendar: row.next_check if row.hash or row.failures else None for row in rows}
+            query = select(table.calendar).where(table.next_check <= now, table.unused_since.is_(None))
+            return connection.execute(query).scalars().all()
+
+    def want(self, calendars: Collection[CalendarRef], now: datetime) -> None:
+        """They are in use: whoever keeps the time reads them, at once those that were never read."""
+        with writing(self.engine) as connection:
+            want(connection, map(str, calendars), now)
 
     def count(self, lms: str) -> int:
         """How many calendars of that LMS are read."""
@@ -136,15 +142,16 @@ class Shelf:
     def _window(self, row: Row[Any]) -> Window:
         return Window(row.window_start.astimezone(self.zone), row.window_end.astimezone(self.zone))
 
-    def book(self, calendar: CalendarRef, next_check: datetime) -> None:
-        """Say when to look next, before looking: whoever dies at it does not make all others try at once."""
+    def book(self, calendar: CalendarRef, next_check: datetime, now: datetime) -> None:
+        """Say when to look next, before looking: whoever dies at it does not make all others try at once.
+
+        A first reading stays due until it came or failed; the lease keeps others from it.
+        """
+        table = tables.calendar_reading
         with writing(self.engine) as connection:
-            booked = connection.execute(
-                update(tables.calendar_reading).where(_of(calendar)).values(next_check=next_check)
-            )
-            if not booked.rowcount:
-                first = {"calendar": str(calendar), "next_check": next_check, "failures": 0, "problem": ""}
-                connection.execute(insert(tables.calendar_reading).values(first))
+            want(connection, [str(calendar)], now)
+            tried = table.c.hash.is_not(None) | (table.c.failures > 0)
+            connection.execute(update(table).where(_of(calendar), tried).values(next_check=next_check))
 
     def book_roster(self, calendar: CalendarRef, roster_check: datetime) -> None:
         """Say when to ask next who is in the course."""

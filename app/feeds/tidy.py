@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from app.store import tables
 from app.store.engine import writing
@@ -47,6 +47,7 @@ def tidy(engine: Engine, now: datetime) -> Tidied:
     """Mark what is unused since now, and forget what has been for long. What a feed uses again is marked no more."""
     with writing(engine) as connection:
         calendars, people = _used(connection, False)
+        want(connection, _used(connection, True)[0], now)
         table = tables.calendar_reading.c
         rows = connection.execute(select(table.calendar, table.unused_since)).all()
         _mark(connection, now, [row.calendar for row in rows if row.calendar not in calendars and not row.unused_since])
@@ -58,6 +59,25 @@ def tidy(engine: Engine, now: datetime) -> Tidied:
         forget(connection, gone)
         _delete(connection, tables.enrolment.c.person, strangers)
     return Tidied(len(gone), len(strangers))
+
+
+def mark(engine: Engine, now: datetime, calendars: Sequence[str]) -> None:
+    """They are in no feed's use since now."""
+    with writing(engine) as connection:
+        _mark(connection, now, calendars)
+
+
+def want(connection: Connection, calendars: Iterable[str], now: datetime) -> None:
+    """These are in use, whether or not anything was read of them."""
+    table, names = tables.calendar_reading, list(calendars)
+    known: dict[str, bool] = {}
+    for some in _some(names):
+        rows = select(table.c.calendar, table.c.unused_since).where(table.c.calendar.in_(some))
+        known |= {row.calendar: row.unused_since is not None for row in connection.execute(rows)}
+    _mark(connection, None, [name for name, marked in known.items() if marked])
+    first = {"next_check": now, "failures": 0, "problem": ""}
+    if new := [{"calendar": name, **first} for name in dict.fromkeys(names) if name not in known]:
+        connection.execute(insert(table), new)
 
 
 def forget(connection: Connection, calendars: Sequence[str]) -> None:

@@ -161,6 +161,7 @@ calendar_reading = Table(
     Column("missing_since", Instant, doc="since when the LMS says that there is no such calendar, or none for us"),
     Column("unused_since", Instant, doc="since when no feed shows it"),
     Column("roster_check", Instant, doc="when to ask again who is in the course; null for the next reading"),
+    Index(None, "next_check"),
     comment="the last good reading of each LMS calendar, shared by all feeds that show it",
 )
 
@@ -236,7 +237,18 @@ import_run = Table(
     Column("basis", String(64), doc="hash of the file, its terms and all that reads it; null if it is worth a look"),
     Column("revision", Integer, doc="that of the calendar's ledger when the run ended"),
     Column("batch", Integer, index=True, doc="the routed import whose part it is; null where it is of its own"),
+    Column("reading", JSON(none_as_null=True), doc="what the reader met in its file: problems, ignored, zones"),
     Index(None, "calendar", "source", "id"),
+)
+
+import_page = Table(
+    "import_page",
+    metadata,
+    Column("run_id", ForeignKey("import_run.id", ondelete="CASCADE"), primary_key=True),
+    Column("what", String(10), primary_key=True, doc="changes of the plan; done, refused or left of the report"),
+    Column("number", Integer, primary_key=True, doc="from 1: page 0 is in the plan and in the report themselves"),
+    Column("data", LargeBinary, nullable=False, doc="a JSON array, compressed by zlib"),
+    comment="what of a run's plan and report has no place in its row, a thousand to a page",
 )
 
 held_import = Table(

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Engine, event, insert
 
 from app.feeds.feed import Form
+from app.feeds.rosters import ask_again
 from app.feeds.serve import Feeds
 from app.store import tables
 from app.store.engine import writing
@@ -68,8 +69,8 @@ class Crowd:
     def __post_init__(self) -> None:
         self.feeds = self.world.feeds()
 
-    def join(self, count: int) -> None:
-        """So many more people have a feed, and have looked at it once."""
+    def join(self, count: int, *, looked: bool = True) -> None:
+        """So many more people have a feed, and have looked at it once; or their directory alone has been asked."""
         numbers = range(self.people, self.people + count)
         rows = [
             {
@@ -87,7 +88,31 @@ class Crowd:
         self.people += count
         for number in numbers:
             self.campus.enrol(number)
+        if not looked:
+            self._tell(numbers)
+        for number in numbers if looked else ():
             self.look(number)
+
+    def _tell(self, numbers: Sequence[int]) -> None:
+        """What the first looks would have left of enrolments, at once."""
+        courses = defaultdict(list)
+        for name, members in self.campus.members.items():
+            for person in members:
+                courses[person].append(str(_course(name)))
+        names = {str(number): str(CalendarRef("school", Kind.PERSON, str(number))) for number in numbers}
+        now, known = self.world.clock(), len(self.campus.courses)
+        rows = [
+            {
+                "person": name,
+                "calendars": courses[person],
+                "next_check": now + ask_again(name, self.people, known),
+                "failures": 0,
+                "problem": "",
+            }
+            for person, name in names.items()
+        ]
+        with writing(self.world.engine) as connection:
+            connection.execute(insert(tables.enrolment), rows)
 
     def look(self, number: int) -> bytes:
         return self.feeds.snapshot_for_public(f"p{number}", Form.ICS).body
@@ -102,6 +127,10 @@ class Crowd:
         for number in range(self.people):
             self.look(number)
         return self.calls() - before
+
+    @staticmethod
+    def course(name: str) -> CalendarRef:
+        return _course(name)
 
     def calls(self) -> int:
         return self.campus.reads + self.campus.asked + self.campus.called

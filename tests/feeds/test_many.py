@@ -47,17 +47,37 @@ def test_a_feed_takes_as_many_queries_among_many_as_among_few(people: Crowd, wor
     people.join(FEW)
     with queries(world.engine) as few:
         assert people.feeds.at_hand(None, "p0", Form.ICS)
-    with queries(world.engine) as few_due:
-        people.feeds.due()
     people.join(MANY - FEW)
     with queries(world.engine) as many:
         assert people.feeds.at_hand(None, "p0", Form.ICS)
-    with queries(world.engine) as many_due:
-        people.feeds.due()
     assert few == many
-    assert few_due == many_due
-    assert len([each for each in many_due if each.startswith("SELECT")]) == 3
     assert len([each for each in many if each.startswith("SELECT")]) < EACH
+
+
+def test_what_is_due_is_one_look_into_an_index(people: Crowd, world: World) -> None:
+    people.join(FEW)
+    world.clock.forward(timedelta(hours=1))
+    assert len(people.feeds.due()) == COURSES  # which feeds there are is looked at once in five minutes
+    with queries(world.engine) as sent:
+        assert len(people.feeds.due()) == COURSES
+    assert [each.split()[0] for each in sent if not each.startswith(("BEGIN", "COMMIT"))] == ["SELECT"]
+    if world.engine.dialect.name == "sqlite":
+        with world.engine.connect() as connection:
+            text = "SELECT calendar FROM calendar_reading WHERE next_check <= ? AND unused_since IS NULL"
+            (step,) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", ("2026-01-01",)).all()
+        assert "ix_calendar_reading_next_check" in step.detail
+
+
+def test_what_another_process_switches_off_is_read_for_five_minutes_at_most(people: Crowd, world: World) -> None:
+    course, other = CalendarRef("school", Kind.COURSE, "c0"), world.feeds()
+    people.feeds.add("one", "One", course, public=True)
+    assert people.feeds.due() == other.due() == [course]  # though nobody has looked
+    other.disable("one")
+    assert other.due() == []
+    world.clock.forward(timedelta(minutes=5))
+    assert people.feeds.due() == []
+    other.enable("one")
+    assert people.feeds.due() == [course]
 
 
 def test_a_shared_lesson_that_changes_is_rendered_once_for_all(people: Crowd, world: World) -> None:

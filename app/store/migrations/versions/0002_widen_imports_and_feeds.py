@@ -85,6 +85,7 @@ def upgrade() -> None:
         batch.add_column(sa.Column("missing_since", sa.DateTime(timezone=True)))
         batch.add_column(sa.Column("unused_since", sa.DateTime(timezone=True)))
         batch.add_column(sa.Column("roster_check", sa.DateTime(timezone=True)))
+        batch.create_index("ix_calendar_reading_next_check", ["next_check"])
     op.create_table(
         "calendar_piece",
         sa.Column("calendar", sa.String(500), nullable=False),
@@ -198,3 +199,17 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kind", "outcome", name="pk_job_count"),
         comment="what workers ever did",
     )
+    op.create_table(
+        "import_page",
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("what", sa.String(10), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["run_id"], ["import_run.id"], name="fk_import_page_run_id_import_run", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("run_id", "what", "number", name="pk_import_page"),
+        comment="what of a run's plan and report has no place in its row, a thousand to a page",
+    )
+    with op.batch_alter_table("import_run") as batch:
+        batch.add_column(sa.Column("reading", sa.JSON(none_as_null=True)))
