@@ -167,31 +167,57 @@ class Lane:
         self._rests_until = datetime.min.replace(tzinfo=UTC)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        method = environ["REQUEST_METHOD"]
-        found = None
-        if method in ("GET", "HEAD") and not environ.get("QUERY_STRING"):
-            zipped = gzip_is_better(environ.get("HTTP_ACCEPT_ENCODING", ""))
-            found = self._found(environ["PATH_INFO"], zipped, environ.get("HTTP_USER_AGENT", ""))
-        if found is None:
-            return self._app(environ, self._noting(environ["PATH_INFO"], start_response))
-        answer = found.to(environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_IF_MODIFIED_SINCE"))
-        start_response(answer.status, answer.headers)
-        return [answer.body] if method == "GET" else [b""]
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD") or environ.get("QUERY_STRING"):
+            return self._app(environ, start_response)
+        path, zipped = environ["PATH_INFO"], gzip_is_better(environ.get("HTTP_ACCEPT_ENCODING", ""))
+        if found := self._found(path, zipped, environ.get("HTTP_USER_AGENT", "")):
+            return _sent(found, environ, start_response)
+        if (path, zipped) in self._known:
+            return self._handed_on(environ, start_response, path, zipped)
+        return self._app(environ, start_response)
+
+    def _handed_on(
+        self, environ: WSGIEnvironment, start_response: StartResponse, path: str, zipped: bool
+    ) -> Iterable[bytes]:
+        """The application's answer to what was answered here before: the store may go away while it is at it, and
+        what it refuses is not given again."""
+        said: list[Any] = []
+        body = self._app(environ, lambda *words: said.append(words))  # type: ignore[arg-type, return-value]
+        status = said[0][0]
+        known = self._last(path, zipped) if status.startswith("5") else None
+        if known is None:
+            if status[:3] in GONE:
+                self._forget(path)
+            start_response(*said[0])
+            return body
+        if hasattr(body, "close"):
+            body.close()
+        return _sent(grown_stale(known, zipped, self._now()), environ, start_response)
+
+    def _last(self, path: str, zipped: bool) -> Ready | None:
+        """What was answered last, if that is not too old."""
+        with self._lock:
+            known = self._known.get((path, zipped))
+        return known[1] if known and timedelta(0) <= self._now() - known[1].snapshot.at < AWAY else None
+
+    def _forget(self, path: str) -> None:
+        with self._lock:
+            for zipped in (False, True):
+                self._known.pop((path, zipped), None)
 
     def _found(self, path: str, zipped: bool, user_agent: str) -> Ready | None:
         changes = self._feeds.changes
         with self._lock:
             known = self._known.get((path, zipped))
-        age = self._now() - known[1].snapshot.at if known else AWAY
-        if known and known[0] == changes and timedelta(0) <= age < SECOND:
+        if known and known[0] == changes and timedelta(0) <= self._now() - known[1].snapshot.at < SECOND:
             return known[1]
-        if known and timedelta(0) <= age < AWAY and self._now() < self._rests_until:
-            return grown_stale(known[1], zipped, self._now())
+        if self._now() < self._rests_until and (last := self._last(path, zipped)):
+            return grown_stale(last, zipped, self._now())
         asked = PATH.fullmatch(path)
         try:
             snapshot = asked and self._feeds.at_hand(asked[1], asked[2], Form(asked[3]), user_agent)
         except SQLAlchemyError as error:
-            return self._again(known[1] if known and age < AWAY else None, zipped, error)
+            return self._again(self._last(path, zipped), zipped, error)
         if not snapshot:
             return None
         pack = zipped and snapshot.feed.policies.gzip
@@ -207,14 +233,8 @@ class Lane:
         self._rests_until = self._now() + SECOND
         return grown_stale(known, zipped, self._now()) if known else None
 
-    def _noting(self, path: str, start_response: StartResponse) -> StartResponse:
-        """What has been refused by now is not given again while the store is away."""
 
-        def started(status: str, *rest: Any) -> Any:
-            if status[:3] in GONE:
-                with self._lock:
-                    for zipped in (False, True):
-                        self._known.pop((path, zipped), None)
-            return start_response(status, *rest)
-
-        return started  # type: ignore[return-value]
+def _sent(found: Ready, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+    answer = found.to(environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_IF_MODIFIED_SINCE"))
+    start_response(answer.status, answer.headers)
+    return [answer.body] if environ["REQUEST_METHOD"] == "GET" else [b""]

@@ -5,6 +5,7 @@ struck     the LMS kills the importer itself: on receipt, after the work, within
 commits    kill -9 at the n-th commit, for every n
 ambiguous  each 2nd, 3rd, 7th answer to a write is lost, in each of the ways
 crowd      two and four importers of one file at once
+campus     two web and three worker processes on PostgreSQL and Redis, each killed in turn (`--calendars 500`)
 faults     50 events into each LMS, with each of its faults at each of its calls (`--stride 1`), in process
 """
 
@@ -16,7 +17,7 @@ import sys
 from collections import Counter
 
 from tests.faults import SITES, matrix
-from tests.soak import crowd, killed
+from tests.soak import campus, crowd, killed
 from tests.soak.sites import KINDS
 
 
@@ -37,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("proof", choices=["killed", "struck", "commits", "ambiguous", "crowd", "faults"])
+    parser.add_argument("proof", choices=["killed", "struck", "commits", "ambiguous", "crowd", "campus", "faults"])
     parser.add_argument("--lms", choices=list(KINDS), nargs="*", default=list(KINDS))
     parser.add_argument("--events", type=int, help="lessons of the term (usually 300, or as few as the proof allows)")
     parser.add_argument("--kills", type=int, default=100)
@@ -45,12 +46,16 @@ def main() -> None:
     parser.add_argument("--lost", type=float, default=0.03, help="share of the answers to writes that are lost")
     parser.add_argument("--requests", type=int, default=50, help="the last request at which the LMS kills")
     parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--calendars", type=int, default=500)
     parser.add_argument("--stride", type=int, default=1, help="only each so-many-th request, commit or call")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the fakes end with us
     print(f"seed {given.seed}", flush=True)
     if given.proof == "faults":
         print(faults([name for name in given.lms if name in SITES], given.stride))
+        return
+    if given.proof == "campus":
+        print(campus.killed_in_turn(events=given.events or 10_000, calendars=given.calendars, say=say), flush=True)
         return
     if given.proof == "crowd":
         for text in crowd.everywhere(rounds=given.rounds, events=given.events or 10, seed=given.seed, say=say):
