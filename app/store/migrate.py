@@ -109,7 +109,7 @@ def alien(engine: Engine) -> list[object]:
     """As `differences`, in tables of ours alone: others may use the same database."""
     ours = set(metadata.tables)
 
-    def of_ours(_: object, name: str | None, kind: str, parents: object) -> bool:
+    def of_ours(name: str | None, kind: str, _: object) -> bool:
         return kind != "table" or name in ours
 
     with engine.connect() as connection:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 from flask import Blueprint, Flask, Response, g, json, request
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import audit
+from app.store.trouble import is_trouble, sentence
 from app.web import access
 from app.web.callers import SAFE
 
@@ -14,6 +17,7 @@ SUBJECTS = ("calendar", "name", "source", "url", "slug", "id", "run", "lms")
 """What of an address or a form may stand in the log; of a url only its host."""
 _LONGEST = 80
 
+logger = logging.getLogger(__name__)
 bp = Blueprint("audited", __name__, url_prefix="/api/audit")
 
 
@@ -50,7 +54,12 @@ def _noted(response: Response) -> Response:
     deed = audit.Deed(
         parts.now(), access.caller().name, what, " ".join(_subjects()), response.status_code, g.get("request_id", "")
     )
-    audit.note(parts.engine, deed)
+    try:
+        audit.note(parts.engine, deed)
+    except SQLAlchemyError as error:
+        if not is_trouble(error):
+            raise
+        logger.warning("a deed is not in the audit log (%s): %s", sentence(error), deed)
     return response
 
 

@@ -42,6 +42,7 @@ def upgrade() -> None:
         batch.add_column(sa.Column("basis", sa.String(64)))
         batch.add_column(sa.Column("revision", sa.Integer()))
         batch.add_column(sa.Column("batch", sa.Integer()))
+        batch.add_column(sa.Column("reading", sa.JSON(none_as_null=True)))
         batch.create_index("ix_import_run_batch", ["batch"])
     op.create_table(
         "import_batch",
@@ -211,5 +212,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "what", "number", name="pk_import_page"),
         comment="what of a run's plan and report has no place in its row, a thousand to a page",
     )
-    with op.batch_alter_table("import_run") as batch:
-        batch.add_column(sa.Column("reading", sa.JSON(none_as_null=True)))

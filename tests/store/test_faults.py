@@ -1,0 +1,257 @@
+"""What the surroundings do to a store: each ends in a sentence, and the store goes on when it is over."""
+
+from __future__ import annotations
+
+import base64
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
+
+from app.cli import main
+from app.config import ConfigError, parse
+from app.feeds.feed import Form
+from app.imports.record.runs import Ending
+from app.parts import Parts, open_parts
+from app.store.check import faults
+from app.store.engine import open_engine
+from app.store.migrate import NewerStore, differences, is_current, migrate
+from bridges.model import CalendarRef, Kind, Window
+from tests.campus import EXAM, LECTURES, NOW, browser, calendar
+
+COURSE = CalendarRef("demo", Kind.COURSE, "anatomy-1")
+TERM = Window(datetime(2026, 10, 20, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC))
+UPLOAD = {"calendar": str(COURSE), "from": "2026-10-20", "to": "2026-12-31"}
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/s.db"
+
+
+@pytest.fixture
+def campus(url: str) -> Iterator[Parts]:
+    parts = open_parts(parse(f'store.url = "{url}"', {}), now=lambda: NOW)
+    yield parts
+    parts.close()
+
+
+def shell(folder: Path, *words: str) -> Result:
+    (folder / "config.toml").write_text(f'store.url = "sqlite:///{folder}/s.db"\n')
+    (folder / "x.ics").write_bytes(calendar(LECTURES, EXAM))
+    return CliRunner().invoke(main, ["--config", str(folder / "config.toml"), *words], catch_exceptions=False)
+
+
+def full(parts: Parts) -> None:
+    """Not one page more: what SQLite says is what it says of a full disk (SQLITE_FULL)."""
+
+    @event.listens_for(parts.engine, "begin")
+    def no_more(connection: object) -> None:
+        raw = connection.connection.driver_connection  # type: ignore[attr-defined]
+        pages = raw.execute("PRAGMA page_count").fetchone()[0]
+        raw.execute(f"PRAGMA max_page_count = {pages}")
+
+    parts.engine.dispose()
+
+
+class TestDisk:
+    """Full, or read-only."""
+
+    def test_a_full_disk_stops_an_import_with_a_sentence_and_feeds_go_on(self, url: str, campus: Parts) -> None:
+        before = campus.feeds.snapshot_for_public("anatomy-i", Form.ICS).body
+        full(campus)
+        web = browser(campus)
+        big = calendar(*(f"UID:{n}\nSUMMARY:{'x' * 400}\nDTSTART:20261021T{n % 24:02}0000Z" for n in range(300)))
+        answer = web.post("/api/imports", query_string=UPLOAD, data=big, content_type="text/calendar")
+        assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
+        assert "disk of the database is full" in answer.get_json()["detail"]
+        assert web.get("/public/anatomy-i.ics").data == before
+        assert list(faults(campus.engine)) == []
+
+    def test_with_room_again_the_same_file_is_imported_whole(self, url: str, campus: Parts) -> None:
+        full(campus)
+        body = calendar(*(f"UID:{n}\nSUMMARY:{'x' * 400}\nDTSTART:20261021T{n % 24:02}0000Z" for n in range(300)))
+        with pytest.raises(OperationalError):
+            campus.imports.run(body, COURSE, TERM)
+        again = open_parts(parse(f'store.url = "{url}"', {}), now=lambda: NOW)
+        outcome = again.imports.run(body, COURSE, TERM)
+        assert outcome.state is Ending.DONE
+        titles = [found.event.title for found in again.source("demo").read(COURSE, TERM)]
+        assert titles.count("x" * 400) == 300, "each once"
+        assert list(faults(again.engine)) == []
+        again.close()
+
+    @pytest.mark.parametrize("words", [("feed", "add", "x", "--calendar", str(COURSE)), ("token", "add", "x")])
+    def test_a_read_only_store_is_a_sentence_at_the_command_line(
+        self, campus: Parts, tmp_path: Path, words: tuple[str, ...]
+    ) -> None:
+        """As root writes to any file, SQLite itself is told: `mode=ro` is what a read-only disk comes to."""
+        (tmp_path / "ro.toml").write_text(f'store.url = "sqlite:///file:{tmp_path}/s.db?mode=ro&uri=true"\n')
+        said = CliRunner().invoke(main, ["--config", str(tmp_path / "ro.toml"), *words])
+        assert (said.exit_code, "Traceback" in said.output) == (2, False)
+        assert "can be read and not written" in said.stderr
+
+    def test_a_backup_onto_a_full_disk_leaves_the_one_before(self, campus: Parts, tmp_path: Path) -> None:
+        """By the limit that the kernel sets to a file's length: what a write then says is as ENOSPC to us."""
+        assert shell(tmp_path, "backup", str(tmp_path / "b")).exit_code == 0
+        before = (tmp_path / "b").read_bytes()
+        code = (
+            "import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+            "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); from app.cli import main; main()"
+        )
+        words = ["--config", str(tmp_path / "config.toml"), "backup", str(tmp_path / "b")]
+        done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+        assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+        assert (tmp_path / "b").read_bytes() == before
+        assert not [file for file in tmp_path.iterdir() if file.name.startswith(".b.")]
+
+
+class TestLocked:
+    """Another process keeps the database for longer than we wait."""
+
+    def test_writing_says_so_reading_goes_on_and_afterwards_all_is_well(self, campus: Parts, tmp_path: Path) -> None:
+        body = campus.feeds.snapshot_for_public("anatomy-i", Form.ICS).body
+        web = browser(campus)
+        with closing(sqlite3.connect(tmp_path / "s.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            answer = web.post("/api/imports", query_string=UPLOAD, data=calendar(EXAM), content_type="text/calendar")
+            assert (answer.status_code, "locked" in answer.get_json()["detail"]) == (503, True)
+            assert answer.headers["Retry-After"] == "30"
+            assert web.get("/public/anatomy-i.ics").data == body
+            other.execute("ROLLBACK")
+        answer = web.post("/api/imports", query_string=UPLOAD, data=calendar(EXAM), content_type="text/calendar")
+        assert answer.get_json()["report"]["created"] == 1
+
+
+class TestDamaged:
+    """A file that is none, or not whole, any more."""
+
+    def test_a_file_that_is_no_database_stops_the_start_and_names_the_way_back(self, tmp_path: Path) -> None:
+        (tmp_path / "s.db").write_bytes(b"SQLite format 4\0" + b"\x7f" * 8000)
+        for words in (("feed", "list"), ("check-store",), ("migrate",)):
+            said = shell(tmp_path, *words)
+            assert (said.exit_code, "Traceback" in said.output) == (2, False)
+            assert "calbridge restore" in said.stderr
+        assert (tmp_path / "s.db").read_bytes().startswith(b"SQLite format 4"), "it is left as it is"
+
+    def test_damage_inside_is_found(self, campus: Parts, tmp_path: Path) -> None:
+        campus.imports.run(calendar(LECTURES, EXAM), COURSE, TERM)
+        campus.close()
+        data = bytearray((tmp_path / "s.db").read_bytes())
+        data[40960:61440] = os.urandom(20480)
+        (tmp_path / "s.db").write_bytes(data)
+        said = shell(tmp_path, "check-store")
+        assert (said.exit_code, "damaged" in said.output) in {(1, True), (2, True)}
+
+    def test_a_ledger_that_makes_no_sense_is_told(self, campus: Parts, tmp_path: Path) -> None:
+        campus.imports.run(calendar(LECTURES, EXAM), COURSE, TERM)
+        assert shell(tmp_path, "check-store").exit_code == 0
+        with campus.engine.begin() as connection:
+            connection.execute(text("UPDATE entry SET ref = 'same', state = 'present' WHERE id IN (1, 2)"))
+            connection.execute(text("UPDATE entry SET event = '{}' WHERE id = 3"))
+        said = shell(tmp_path, "check-store")
+        assert said.exit_code == 1
+        assert "two entries of the ledger name the same event: same" in said.stdout
+        assert "entry 3 of the ledger" in said.stdout
+
+
+class TestClock:
+    """Jumps. What was promised for a time holds by that time; nothing is written twice for it."""
+
+    @pytest.mark.parametrize(
+        "jump",
+        [timedelta(hours=1), timedelta(hours=-1), datetime(2038, 1, 20, tzinfo=UTC) - NOW, timedelta(days=27000)],
+    )
+    def test_the_same_file_writes_nothing_and_feeds_answer(self, url: str, campus: Parts, jump: timedelta) -> None:
+        campus.imports.run(calendar(LECTURES, EXAM), COURSE, TERM)
+        later = open_parts(parse(f'store.url = "{url}"', {}), now=lambda: NOW + jump)
+        outcome = later.imports.run(calendar(LECTURES, EXAM), COURSE, TERM)
+        assert outcome.report
+        assert (outcome.state, outcome.report.created, outcome.report.deleted) == (Ending.DONE, 0, 0)
+        assert later.feeds.snapshot_for_public("anatomy-i", Form.ICS).body
+        list(later.refreshes.run(NOW + jump))
+        later.close()
+        assert campus.feeds.snapshot_for_public("anatomy-i", Form.ICS).body, "and back again"
+
+    def test_the_zone_of_the_machine_changes_no_byte(self, campus: Parts, tmp_path: Path) -> None:
+        def listed(zone: str) -> bytes:
+            words = [
+                "--config",
+                str(tmp_path / "config.toml"),
+                "import",
+                str(tmp_path / "x.ics"),
+                "--into",
+                str(COURSE),
+            ]
+            words += ["--from", "2026-10-20", "--to", "2026-12-31", "--dry-run"]
+            command = [sys.executable, "-m", "app.cli", *words]
+            return subprocess.run(command, capture_output=True, check=True, env=os.environ | {"TZ": zone}).stdout
+
+        shell(tmp_path, "feed", "list")
+        assert listed("Pacific/Kiritimati") == listed("America/Anchorage") == listed("UTC")
+
+
+class TestMigration:
+    """Half-way, by two at once, or not at all."""
+
+    def test_killed_in_the_middle_the_old_store_is_whole_and_the_next_start_ends_it(self, url: str) -> None:
+        code = (
+            "import os, signal, sys; from sqlalchemy import event; from app.store.engine import open_engine;"
+            "from app.store.migrate import migrate; engine = open_engine(sys.argv[1]); left = [int(sys.argv[2])]\n"
+            "@event.listens_for(engine, 'before_cursor_execute')\n"
+            "def kill(*_):\n"
+            "    left[0] -= 1\n"
+            "    left[0] or os.kill(os.getpid(), signal.SIGKILL)\n"
+            "migrate(engine)"
+        )
+        for statement in (6, 30, 60, 90):
+            done = subprocess.run([sys.executable, "-c", code, url, str(statement)], check=False)
+            assert done.returncode == -9
+            engine = open_engine(url)
+            assert not is_current(engine)
+            engine.dispose()
+        engine = open_engine(url)
+        migrate(engine)
+        assert differences(engine) == []
+        assert list(faults(engine)) == []
+        engine.dispose()
+
+    def test_two_commands_at_once_both_end_well(self, tmp_path: Path) -> None:
+        (tmp_path / "config.toml").write_text(f'store.url = "sqlite:///{tmp_path}/s.db"\n')
+        command = [sys.executable, "-m", "app.cli", "--config", str(tmp_path / "config.toml"), "migrate"]
+        with ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(lambda _: subprocess.run(command, capture_output=True, check=False), range(2)))
+        assert [each.returncode for each in done] == [0, 0]
+
+    def test_a_store_that_is_not_to_be_changed_names_the_command(self, url: str, tmp_path: Path) -> None:
+        settings = parse(f'store.url = "{url}"\nstore.migrate = false', {})
+        with pytest.raises(ConfigError, match="calbridge migrate"):
+            open_parts(settings)
+        assert shell(tmp_path, "migrate").exit_code == 0
+        open_parts(settings, now=lambda: NOW).close()
+
+    def test_a_newer_store_is_refused_in_a_sentence(self, url: str, campus: Parts, tmp_path: Path) -> None:
+        with campus.engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        for words in (("migrate",), ("feed", "list")):
+            said = shell(tmp_path, *words)
+            assert (said.exit_code, "install the newer one" in said.stderr) == (2, True)
+        with pytest.raises(NewerStore):
+            migrate(campus.engine)
+
+
+def test_a_secret_outlives_a_start_in_another_century(url: str, campus: Parts) -> None:
+    campus.vault.put("learn/token", base64.b64encode(b"secret").decode())
+    later = open_parts(parse(f'store.url = "{url}"', {}), now=lambda: datetime(2100, 1, 1, tzinfo=UTC))
+    assert later.vault.get("learn/token") == base64.b64encode(b"secret").decode()
+    later.close()
