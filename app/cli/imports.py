@@ -91,6 +91,7 @@ def import_file(
     """
     from app.config import zone_of
     from app.ics.floating import Floating
+    from app.imports.body import Body
     from app.imports.deciding.rules import Rules, rename
     from app.imports.record.batch import NOWHERE
     from app.imports.run import Match, Mode
@@ -102,7 +103,7 @@ def import_file(
         ways = routes_from(calendar, routes, routes_file, source)
         joined = parts()
         job = Import(
-            file.read(),
+            Body.of(file),
             joined.named(calendar) if calendar else NOWHERE,
             window_of(since, until, joined.now(), joined.config.zone, joined.config.imports.ahead_days),
             source=source,

@@ -198,8 +198,8 @@ class Routed:
         kept = survey.owed
         for ref in sorted({*survey.targets, *standing, *held}):
             part = Part(batch, routes, tuple(survey.targets.get(ref, ())))
-            planned = held[ref].plan if ref in held else None
-            yield self._imports.part(
+            planned = self._imports.planned(held[ref]) if ref in held else None
+            yield self._imports.part_of(
                 replace(job, data=b"", calendar=ref, part=part),
                 part.reading(survey.reading, survey.found),
                 kept,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from app.ics import Limits, NotACalendar, Problem, Reading, read_occurrences
 from app.ics.expand import Bounds
 from app.ics.floating import NOBODY_SAID, Floating
 from app.ics.read import open_calendar
+from app.imports.body import Data, opened
 from app.imports.deciding.basis import basis_of, same_again
 from app.imports.deciding.case import Case, Retrying
 from app.imports.deciding.decide import Importing, Purging, Restoring, Undoing
@@ -27,8 +28,10 @@ from app.imports.drift.changes import Policy as DriftPolicy
 from app.imports.drift.policies import Policies
 from app.imports.record.held import RESUMABLE, TAKEN_UP, TRIED_AGAIN, HeldImports
 from app.imports.record.outcome import Outcome
+from app.imports.record.pages import Pages
 from app.imports.record.report import Progress, Report, report_to_json
 from app.imports.record.runs import Ending, Kind, NoRun, NotWaiting, Run, Runs
+from app.imports.spool import HELD
 from app.imports.subscription import Import, Match, Mode
 from app.imports.writing.ledger import Ledger
 from app.imports.writing.works import Policy, Works, lease_name
@@ -78,11 +81,12 @@ class Imports:
         self._policies = policies or Policies(engine)
         self._runs = Runs(engine, now)
         self._held = HeldImports(engine)
+        self._pages = Pages(engine)
         self._works = Works(engine, self._runs, self._held, policy, partner, zone, now, changed, self._policies, guard)
 
     def run(
         self,
-        data: bytes,
+        data: Data,
         calendar: CalendarRef,
         window: Window,
         *,
@@ -124,6 +128,11 @@ class Imports:
             return None
         return same_again(job, last)
 
+    def preview(self, job: Import) -> Run:
+        """What would be done, kept with the file: `approve` or `approve_later` do it. Touches nothing; errors as `run`."""
+        case = self._import(replace(job, dry_run=True, approved=False), self._sink(job.calendar))
+        return self._runs.get(self._works.preview(case, job))
+
     def queue(self, job: Import) -> Run:
         """Have a worker do it: the file is kept, and read there. Denied where the calendar can never be written."""
         self._sink(job.calendar)
@@ -156,7 +165,7 @@ class Imports:
         """Only a worker that dies, or a fault of ours, leaves it counted as tried."""
         sink = self._sink(job.calendar)
         basis = basis_of(job, sink, self._limits or Limits(), self._partner)
-        case = self._import(job, sink, waiting.plan)
+        case = self._import(job, sink, self.planned(waiting))
         try:
             outcome = self._works.wet(case, basis=basis, waiting=waiting, stopping=stopping)
         except Busy:
@@ -178,15 +187,29 @@ class Imports:
         """How a run stands and how far it has come: cheaper than `get`. NoRun where there is none."""
         return self._runs.standing(run)
 
-    def latest(self, count: int = 50) -> Sequence[Run]:
-        """The latest runs, newest first."""
+    def latest(
+        self, count: int = 50, *, calendar: str = "", state: Ending | None = None, before: int | None = None
+    ) -> Sequence[Run]:
+        """The latest runs, newest first; of one calendar, in one state, and older than that one, if told."""
         self._runs.expire()
-        return self._runs.latest(count)
+        return self._runs.latest(count, calendar=calendar, state=state, before=before)
 
     def get(self, run: int) -> Run:
         """One run. NoRun where there is none."""
         self._runs.expire()
         return self._runs.get(run)
+
+    def part(self, run: Run, what: str, offset: int = 0, limit: int = HELD) -> tuple[list[Any], int]:
+        """So many of a run's "changes", or of what is "done", "refused" or "left", from that one on; of how many."""
+        return self._pages.part(run, what, offset, limit), self._pages.count(run, what)
+
+    def whole(self, run: Run, what: str) -> Iterable[Any]:
+        """All of such a list, a page at a time."""
+        return self._pages.whole(run, what)
+
+    def planned(self, waiting: Run) -> Mapping[str, Any] | None:
+        """What a yes was given to, whole."""
+        return waiting.plan and {**waiting.plan, "changes": self._pages.whole(waiting, "changes")}
 
     def pause(self, run: int) -> Run:
         """Have a run that goes on stop between two portions of its changes; `resume` goes on with it.
@@ -231,7 +254,18 @@ class Imports:
         """
         waiting = self.get(run)
         job = self._held.job(waiting)
-        return self._works.wet(self._import(job, None, waiting.plan), waiting=waiting, progress=progress)
+        case = self._import(job, None, self.planned(waiting))
+        return self._works.wet(case, waiting=waiting, progress=progress)
+
+    def approve_later(self, run: int) -> Run:
+        """The same yes, for a worker to carry out. NoRun and NotWaiting as `approve`."""
+        waiting = self.get(run)
+        job = self._held.job(waiting)
+        if waiting.state is Ending.RUNNING:
+            raise NotWaiting(f"run {run} does not wait for a yes: it is running")
+        self._runs.settle(waiting, Ending.QUEUED, background=True)
+        self._held.keep(run, job, (), self._now() + self._policy.keep_for)
+        return self._runs.get(run)
 
     def resume(self, run: int, *, progress: Progress | None = None) -> Outcome:
         """Go on with a run that was paused, left half-way or cut off; planned anew, as `approve`."""
@@ -240,7 +274,7 @@ class Imports:
             back = self._back(waiting)
         else:
             job = self._held.job(waiting, RESUMABLE, "wait to be resumed")
-            back = self._import(job, None, waiting.plan)
+            back = self._import(job, None, self.planned(waiting))
             if waiting.kind is Kind.RETRY and waiting.about is not None:
                 back = self._again(back, self.get(waiting.about))
         return self._works.wet(back, waiting=waiting, progress=progress)
@@ -261,7 +295,7 @@ class Imports:
         return self._works.dry(case) if dry_run else self._works.wet(case, progress=progress)
 
     def _again(self, case: Case, tried: Run) -> Case:
-        refused = frozenset((each["uid"], each["slot"]) for each in (tried.report or {}).get("refused", ()))
+        refused = frozenset((each["uid"], each["slot"]) for each in self.whole(tried, "refused"))
         if not refused:
             raise NotWaiting(f"run {tried.id} had nothing refused")
         if not isinstance(case.purpose, Importing):
@@ -343,7 +377,9 @@ class Imports:
         """Denied where this calendar can never be written."""
         self._sink(calendar)
 
-    def part(self, job: Import, reading: Reading, elsewhere: Unread, planned: Mapping[str, Any] | None = None) -> Case:
+    def part_of(
+        self, job: Import, reading: Reading, elsewhere: Unread, planned: Mapping[str, Any] | None = None
+    ) -> Case:
         """One calendar of a file that was read before. What `elsewhere` hides stays; else as `_import`."""
         sink = self._sink(job.calendar)
         return self._importing(job, reading, self._wishes(job, reading, sink), elsewhere, sink, planned)
@@ -377,7 +413,7 @@ class Imports:
         start, end = job.window.start, job.window.end
         limits = self._limits or Limits()
         reading = read_occurrences(
-            job.data,
+            opened(job.data),
             start,
             end,
             zone=self._zone,
@@ -391,17 +427,17 @@ class Imports:
     def _read_in_portions(self, job: Import, sink: Sink) -> tuple[Reading, Wishes]:
         """What the file wants, and the reading without its occurrences: it is never held whole."""
         limits = self._limits or Limits()
-        opened = open_calendar(
-            job.data,
+        found = open_calendar(
+            opened(job.data),
             (job.zone, self._zone, job.floating),
             Bounds.of(job.window.start, job.window.end, self._zone),
             limits,
             late=self._late(limits),
         )
         wanted = Wishing(sink, job.window)
-        for portion in opened.portions():
+        for portion in found.portions():
             wanted.add((one.id.uid for one in portion), job.rules.taken(portion))
-        return _told(opened.reading(())), wanted.all()
+        return _told(found.reading(())), wanted.all()
 
 
 def _told(reading: Reading) -> Reading:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from app.ics.floating import NOBODY_SAID, Floating
+from app.imports.body import Data
 from app.imports.deciding.part import Part
 from app.imports.deciding.rules import NO_RULES, Rules
 from bridges.model import CalendarRef, Window
@@ -41,7 +42,7 @@ class Import:
     a routed file goes into this calendar; None: all of it.
     """
 
-    data: bytes
+    data: Data
     calendar: CalendarRef
     window: Window
     source: str = "upload"

@@ -36,8 +36,11 @@ def ticket_for(run: Run) -> Ticket:
 
 def plan_hash(run: Run) -> str:
     """SHA-256 of all that would be changed, hex: what a yes is given to."""
-    changes = (run.plan or {}).get("changes", [])
-    text = json.dumps([str(run.calendar), run.source, changes], sort_keys=True, ensure_ascii=False)
+    plan = run.plan or {}
+    more = [plan["more"]] if "more" in plan else []  # with the hash of those that are kept in pages
+    text = json.dumps(
+        [str(run.calendar), run.source, plan.get("changes", []), *more], sort_keys=True, ensure_ascii=False
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -24,7 +24,7 @@ def objections(
     desired = {single(uid): _desired(uid) for uid in wanted}
     plan = make_plan(desired, ledger, calendar=HERE, source="upload", scope=SCOPE, rules=REUSABLE, now=NOW)
     facts = ReadingFacts(len(wanted), frozenset(wanted), previous, desired.keys())
-    return (guard or Guard()).objections(plan, ledger, facts)
+    return (guard or Guard()).objections(plan, ledger.values, facts)
 
 
 def _desired(uid: str) -> Desired:
@@ -99,7 +99,7 @@ def test_new_uids_are_a_reason_also_where_nothing_would_be_deleted() -> None:
     facts = ReadingFacts(3, frozenset(renamed(written)), 3, desired.keys())
     plan = make_plan(desired, ledger, calendar=HERE, source="upload", scope=SCOPE, rules=REUSABLE, now=NOW, grace=None)
     assert not plan.deletes
-    assert "match=content" in Guard().objections(plan, ledger, facts)[0]
+    assert "match=content" in Guard().objections(plan, ledger.values, facts)[0]
 
 
 def test_a_few_new_uids_and_new_events_like_the_old_ones_are_no_reason() -> None:

@@ -23,6 +23,7 @@ from zoneinfo import TZPATH
 from sqlalchemy import Row
 
 from app.ics import Limits
+from app.imports.body import hashed
 from app.imports.deciding.plan import Plan
 from app.imports.record.outcome import Outcome
 from app.imports.record.report import Report
@@ -50,7 +51,7 @@ def basis_of(job: Import, sink: Sink, limits: Limits, partner: str) -> str | Non
     terms = replace(job, data=b"", dry_run=False, approved=False)
     program = (version("calbridge"), sys.version_info[:3], zones, limits, partner)
     known = repr((terms, program, sink.rules, [_fitted(sink, one) for one in _SPECIMENS]))
-    return hashlib.sha256(known.encode() + b"\0" + hashlib.sha256(job.data).digest()).hexdigest()
+    return hashlib.sha256(known.encode() + b"\0" + hashed(job.data)).hexdigest()
 
 
 def same_again(job: Import, last: Row[Any]) -> Outcome:

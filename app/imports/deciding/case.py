@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.ics import Reading
+from app.imports.body import Data
 from app.imports.deciding.decide import Decision, Importing, Purpose
 from app.imports.record.runs import Kind
 from app.imports.subscription import Import
@@ -31,7 +32,7 @@ class Retrying:
         return self.importing.reading
 
     @property
-    def body(self) -> bytes:
+    def body(self) -> Data:
         return self.importing.body
 
     def decide(self, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision:

@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from app.ics import Reading
+from app.imports.body import Data
 from app.imports.deciding.content import identified
 from app.imports.deciding.desire import Wishes
-from app.imports.deciding.guard import Guard, ReadingFacts, surprises
+from app.imports.deciding.guard import Guard, Names, ReadingFacts, surprises
 from app.imports.deciding.plan import NOTHING_UNREAD, Desired, Plan, Unread, make_plan
+from app.imports.deciding.portions import Entries, plan_in_portions
 from app.imports.deciding.undo import purge_plan, undo_plan
 from app.imports.drift.changes import Drift, restore_plan
 from app.imports.record.report import Note
@@ -52,7 +54,7 @@ class Purpose(Protocol):
     def reading(self) -> Reading: ...
 
     @property
-    def body(self) -> bytes: ...
+    def body(self) -> Data: ...
 
     def decide(self, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision:
         """What is to be done to a calendar whose (settled) ledger this is. `now` is aware."""
@@ -84,39 +86,50 @@ class Importing:
         return self.job.source
 
     @property
-    def body(self) -> bytes:
+    def body(self) -> Data:
         return self.job.data
 
     def decide(self, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision:
-        job, entries = self.job, ledger.entries()
+        """In portions, unless events are known by their content: any of the file may then be any of the ledger."""
+        job = self.job
         unread = self._unread()
-        wanted = identified(
-            self.wishes.wanted,
-            entries,
-            source=job.source,
-            scope=job.window,
-            now=now,
-            match=job.match,
-            loosely=job.mode is Mode.REPLACE and unread == NOTHING_UNREAD,
-        )
-        plan = make_plan(
-            wanted,
-            entries,
-            calendar=job.calendar,
-            source=job.source,
-            scope=job.window,
-            rules=rules,
-            now=now,
-            unread=unread,
-            grace=None if job.mode is Mode.ADD else job.grace,
-            overwrite=self.overwrite,
-        )
+
+        def part(wanted: Mapping[OccurrenceId, Desired], entries: Entries) -> Plan:
+            return make_plan(
+                wanted,
+                entries,
+                calendar=job.calendar,
+                source=job.source,
+                scope=job.window,
+                rules=rules,
+                now=now,
+                unread=unread,
+                grace=None if job.mode is Mode.ADD else job.grace,
+                overwrite=self.overwrite,
+            )
+
+        if job.match is Match.UID and not ledger.names_by_content(job.source):
+            plan = plan_in_portions(self.wishes, ledger, part, whole=job.mode is not Mode.ADD)
+            facts = self._facts(self.wishes.uids, self.wishes.ids)
+        else:
+            entries = ledger.entries()
+            wanted = identified(
+                self.wishes.wanted,
+                entries,
+                source=job.source,
+                scope=job.window,
+                now=now,
+                match=job.match,
+                loosely=job.mode is Mode.REPLACE and unread == NOTHING_UNREAD,
+            )
+            plan = part(wanted, entries)
+            facts = self._facts(self.wishes.uids.also(id.uid for id in wanted), wanted.keys())
         if self.planned is not None:
             objections = surprises(plan, self.planned)
         elif job.approved and not job.dry_run:
             objections = []
         else:
-            objections = self.guard.objections(plan, entries, self._facts(wanted))
+            objections = self.guard.objections(plan, ledger.walk, facts)
         return Decision(plan, (*self.against, *objections), self.wishes.unfit)
 
     def _unread(self) -> Unread:
@@ -126,12 +139,8 @@ class Importing:
         uids = self.elsewhere.uids
         return unread.also(Unread(uids, nameless=bool(uids)))
 
-    def _facts(self, wanted: Mapping[OccurrenceId, Desired]) -> ReadingFacts:
-        uids = frozenset(occurrence.id.uid for occurrence in self.reading.occurrences)
-        known = frozenset(id.uid for id in wanted)
-        return ReadingFacts(
-            self.reading.events, uids | known, self.previous(self.job), wanted.keys(), whole=self.job.part is None
-        )
+    def _facts(self, uids: Names, wanted: Names) -> ReadingFacts:
+        return ReadingFacts(self.reading.events, uids, self.previous(self.job), wanted, whole=self.job.part is None)
 
 
 @dataclass(frozen=True, slots=True)

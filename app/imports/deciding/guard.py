@@ -6,12 +6,23 @@ The danger is in what would be deleted, and in what would be written a second ti
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from app.imports.deciding.plan import Change, Entry, Plan
-from bridges.model import Event, OccurrenceId
+from app.imports.spool import Hashed
+from bridges.model import Event
+
+Walk = Callable[[], Iterable[Entry]]
+
+
+class Names(Protocol):
+    """UIDs, or identities: how many they are, and whether one is among them."""
+
+    def __len__(self) -> int: ...
+
+    def __contains__(self, name: object, /) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +34,9 @@ class ReadingFacts:
     """
 
     events: int
-    uids: frozenset[str]
+    uids: Names
     previous: int | None
-    wanted: Collection[OccurrenceId]
+    wanted: Names
     whole: bool = True
 
 
@@ -36,23 +47,25 @@ class Guard:
     share: float = 0.5
     count: int = 5
 
-    def objections(self, plan: Plan, ledger: Mapping[OccurrenceId, Entry], facts: ReadingFacts) -> list[str]:
-        """Every reason to hold the plan, as sentences for people; none means that it may run."""
-        earlier = [entry for entry in ledger.values() if entry.live and entry.source == plan.source]
-        if renamed := _renamed(plan, earlier, facts):
-            return [renamed]
-        if not plan.deletes:
+    def objections(self, plan: Plan, walk: Walk, facts: ReadingFacts) -> list[str]:
+        """Every reason to hold the plan, as sentences for people; none means that it may run.
+
+        `walk` goes through the ledger of the calendar, each time that it is called: it is never held.
+        """
+        gone = len(plan.deletes)
+        if not gone and len(plan.creates) * 2 <= len(facts.wanted):
             return []
-        # the share is that of this import's events inside the window: the others were never in question
-        of = sum(plan.window.overlaps(entry.event.when) for entry in earlier)
+        earlier = _Earlier.of(plan, walk, facts)
+        if renamed := _renamed(plan, earlier, walk, facts):
+            return [renamed]
+        if not gone:
+            return []
         if not facts.whole:
-            return _said(self._too_many(plan.source, len(plan.deletes), of))
+            return _said(self._too_many(plan.source, gone, earlier.inside))
         if not facts.events:
-            return [f"The file holds no event at all, and {_events(len(plan.deletes))} would be deleted."]
-        stranger = "" if any(entry.id.uid in facts.uids for entry in earlier) else _another_file([plan])
-        return _said(
-            self._too_many(plan.source, len(plan.deletes), of), self._too_small(len(plan.deletes), facts), stranger
-        )
+            return [f"The file holds no event at all, and {_events(gone)} would be deleted."]
+        stranger = "" if earlier.known else _another_file([plan])
+        return _said(self._too_many(plan.source, gone, earlier.inside), self._too_small(gone, facts), stranger)
 
     def over_all(self, plans: Sequence[Plan], of: int, facts: ReadingFacts) -> list[str]:
         """Every reason to hold the plans of all calendars that one file goes into, as sentences: an event that moves
@@ -101,15 +114,42 @@ def surprises(plan: Plan, approved: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _renamed(plan: Plan, earlier: list[Entry], facts: ReadingFacts) -> str:
+@dataclass(slots=True)
+class _Earlier:
+    """What this import has in the calendar by now. `inside` counts what lies in the window: the others were never in
+    question. `known` says that the file has something of it."""
+
+    uids: Hashed = field(default_factory=Hashed)
+    inside: int = 0
+    known: bool = False
+
+    @classmethod
+    def of(cls, plan: Plan, walk: Walk, facts: ReadingFacts) -> _Earlier:
+        found = cls()
+        for entry in _ours(plan, walk):
+            found.uids.update((entry.id.uid,))
+            found.inside += plan.window.overlaps(entry.event.when)
+            found.known = found.known or entry.id.uid in facts.uids
+        return found
+
+
+def _ours(plan: Plan, walk: Walk) -> Iterable[Entry]:
+    return (entry for entry in walk() if entry.live and entry.source == plan.source)
+
+
+def _renamed(plan: Plan, earlier: _Earlier, walk: Walk, facts: ReadingFacts) -> str:
     """Most of the file's events are new by their UIDs, and most of these stand here already by their contents."""
-    known = {entry.id.uid for entry in earlier}
-    new = [change.event for change in plan.creates if change.id.uid not in known]
-    if not earlier or len(new) * 2 <= len(facts.wanted):
+    if not earlier.uids or len(plan.creates) * 2 <= len(facts.wanted):
         return ""
-    standing = Counter(_look(entry.event) for entry in earlier if entry.id not in facts.wanted)
-    twins = (Counter(map(_look, new)) & standing).total()
-    return _new_uids(plan.source, len(facts.wanted), len(new), twins) if twins * 2 > len(new) else ""
+    looks = Counter(hash(_look(change.event)) for change in plan.creates if change.id.uid not in earlier.uids)
+    new, twins = looks.total(), 0
+    if new * 2 <= len(facts.wanted):
+        return ""
+    for entry in _ours(plan, walk):
+        if entry.id not in facts.wanted and looks[look := hash(_look(entry.event))] > 0:
+            looks[look] -= 1
+            twins += 1
+    return _new_uids(plan.source, len(facts.wanted), new, twins) if twins * 2 > new else ""
 
 
 def _renamed_over_all(plans: Sequence[Plan]) -> str:

@@ -7,12 +7,14 @@ entry that this very import wrote last, inside the window, not yet over, and a f
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 from uuid import UUID, uuid5
 
+from app.imports.spool import Spooled
 from bridges.contract import SinkRules
 from bridges.model import AllDay, CalendarRef, Event, OccurrenceId, RemoteRef, SyncKey, Window, instant
 
@@ -111,6 +113,7 @@ class Delete:
 
 
 Change = Create | Update | Delete
+Kind = TypeVar("Kind", Create, Update, Delete)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +136,13 @@ class Plan:
     `adopted` are events that stand as wanted but were written by another import: this one answers for them now.
     `absent` are those that the file lacks, but not often enough yet to be deleted; `found` are there again. `spared`
     are left to the people who changed or deleted them in the LMS; `forgotten` were deleted there and are not wanted.
+    Changes that are many lie on the disk.
     """
 
     calendar: CalendarRef
     source: str
     window: Window
-    changes: tuple[Change, ...] = ()
+    changes: Sequence[Change] = ()
     unchanged: int = 0
     adopted: tuple[OccurrenceId, ...] = ()
     absent: tuple[OccurrenceId, ...] = ()
@@ -147,16 +151,16 @@ class Plan:
     forgotten: tuple[OccurrenceId, ...] = ()
 
     @property
-    def creates(self) -> tuple[Create, ...]:
-        return tuple(change for change in self.changes if isinstance(change, Create))
+    def creates(self) -> Sequence[Create]:
+        return _only(self.changes, Create)
 
     @property
-    def updates(self) -> tuple[Update, ...]:
-        return tuple(change for change in self.changes if isinstance(change, Update))
+    def updates(self) -> Sequence[Update]:
+        return _only(self.changes, Update)
 
     @property
-    def deletes(self) -> tuple[Delete, ...]:
-        return tuple(change for change in self.changes if isinstance(change, Delete))
+    def deletes(self) -> Sequence[Delete]:
+        return _only(self.changes, Delete)
 
     def __str__(self) -> str:
         return (
@@ -261,17 +265,28 @@ def make_plan(
         tuple(sorted(waiting, key=str)),
         tuple(sorted(found, key=str)),
         tuple(sorted((*spared, *(Spared(entry, None) for entry in kept)), key=lambda each: str(each.entry.id))),
-        tuple(entry.id for entry in due if entry.state is State.DISMISSED),
+        tuple(sorted((entry.id for entry in due if entry.state is State.DISMISSED), key=str)),
     )
 
 
 def in_order(changes: Iterable[Change], scope: Window) -> tuple[Change, ...]:
     """As they are made: what is written by its start, then what is deleted by its start."""
+    return tuple(sorted(changes, key=place_in(scope)))
+
+
+def place_in(scope: Window) -> Callable[[Change], tuple[bool, datetime, str]]:
+    """What changes are put in order by."""
 
     def place(change: Change) -> tuple[bool, datetime, str]:
         return isinstance(change, Delete), scope.span(change.event.when)[0], str(change.id)
 
-    return tuple(sorted(changes, key=place))
+    return place
+
+
+def _only(changes: Sequence[Change], kind: type[Kind]) -> Sequence[Kind]:
+    if isinstance(changes, Spooled):
+        return changes.of(kind)
+    return tuple(change for change in changes if isinstance(change, kind))
 
 
 def delete_of(entry: Entry) -> Delete:

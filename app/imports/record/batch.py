@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, func, insert, select, update
 
+from app.imports.body import compressed, restored
 from app.imports.deciding.plan import State
 from app.imports.deciding.routes import Routes, routes_of
 from app.imports.record.held import import_of, terms_of
@@ -76,7 +76,7 @@ class Batches:
             "started_at": self._now(),
             "state": state.value,
             "read_count": events,
-            "data": zlib.compress(job.data, 1),
+            "data": compressed(job.data),
             "terms": {**terms_of(job), "routes": routes.to_json()},
             "tries": 0 if state is Ending.QUEUED else None,
         }
@@ -143,7 +143,7 @@ class Batches:
         row = self._row(id)
         if row.data is None:
             raise NoRun(f"batch {id} was overtaken by a newer file of '{row.source}'")
-        job = import_of(zlib.decompress(row.data), NOWHERE, row.source, row.terms)
+        job = import_of(restored(row.data), NOWHERE, row.source, row.terms)
         return job, routes_of(row.terms["routes"])
 
     def waiting(self, source: str) -> Sequence[int]:

@@ -5,7 +5,6 @@ They wait for a yes, for a worker or for whoever paused them, were stopped half-
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +14,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine, delete, insert, select, update
 
 from app.ics.floating import Floating
+from app.imports.body import Data, compressed, restored
 from app.imports.deciding.part import part_from_json
 from app.imports.deciding.rules import rules_from_json
 from app.imports.record.runs import Ending, NotWaiting, Run
@@ -23,7 +23,7 @@ from app.store import tables
 from app.store.engine import writing
 from bridges.model import CalendarRef, Window
 
-WAITING = frozenset({Ending.HELD, Ending.RUNNING, Ending.LEFT, Ending.FAILED})
+WAITING = frozenset({Ending.HELD, Ending.PREVIEWED, Ending.RUNNING, Ending.LEFT, Ending.FAILED})
 """A run that got its yes and did not come to its end, or died, keeps its file: another yes takes up what is left."""
 RESUMABLE = frozenset({Ending.PAUSED, Ending.RUNNING, Ending.LEFT, Ending.FAILED})
 TAKEN_UP = frozenset({Ending.QUEUED, Ending.RUNNING})
@@ -45,7 +45,7 @@ class HeldImports:
                 return  # the file never changes
             values = {
                 "run_id": run,
-                "data": zlib.compress(b"" if job.part else job.data, 1),
+                "data": compressed(b"" if job.part else job.data),
                 "terms": terms_of(job),
                 **why,
             }
@@ -60,17 +60,17 @@ class HeldImports:
             raise NotWaiting(f"run {run.id} does not {wanted}: it is {run.state}")
         if row is None:
             raise NotWaiting(f"run {run.id} does not {wanted}: it is {run.state}, and its file is not kept (any more)")
-        job = import_of(zlib.decompress(row.data), run.calendar, run.source, row.terms)
+        job = import_of(restored(row.data), run.calendar, run.source, row.terms)
         return job if job.part is None else replace(job, data=self._routed(job.part.batch))
 
-    def _routed(self, batch: int) -> bytes:
+    def _routed(self, batch: int) -> Data:
         """The file of which the run has a part: it is kept once for all of them."""
         table = tables.import_batch
         with self._engine.connect() as connection:
             data = connection.execute(select(table.c.data).where(table.c.id == batch)).scalar()
         if data is None:
             raise NotWaiting(f"batch {batch} was overtaken by a newer file")
-        return zlib.decompress(data)
+        return restored(data)
 
     def tried(self, run: int, *, again: bool) -> int:
         """Count that a worker takes the run up, or begin to count anew; how often that was."""
@@ -105,7 +105,7 @@ def terms_of(job: Import) -> dict[str, Any]:
     }
 
 
-def import_of(data: bytes, calendar: CalendarRef, source: str, terms: Mapping[str, Any]) -> Import:
+def import_of(data: Data, calendar: CalendarRef, source: str, terms: Mapping[str, Any]) -> Import:
     """The inverse of terms_of."""
     start, end = datetime.fromisoformat(terms["start"]), datetime.fromisoformat(terms["end"])
     if terms["zone"]:

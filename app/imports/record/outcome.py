@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.ics import Problem
+from app.ics.zones import Resolved, zone_name
 from app.imports.deciding.plan import Plan
 from app.imports.record.report import Lines, Note, Report, note_to_json, plan_to_json, report_to_json, spared_note
 from app.imports.record.runs import Ending, Kind
@@ -21,7 +22,7 @@ class Outcome:
     LMS cannot hold (also in report.refused). `events` counts those in the file, `problems` is what its reader met.
     `forecast` is as the API answers it, None where there is nothing to write. `about` is the run that an undo takes
     back, or a retry tries again; `same_as` is the run of the very same file, after which nothing had to be done.
-    `lines` says on which line of the file an event begins, by UID.
+    `lines` says on which line of the file an event begins, by UID; `zones` what its TZIDs were read as.
     """
 
     state: Ending
@@ -38,6 +39,7 @@ class Outcome:
     about: int | None = None
     same_as: int | None = None
     lines: Lines = field(default_factory=dict)
+    zones: tuple[Resolved, ...] = ()
 
     @property
     def settles_all(self) -> bool:
@@ -62,13 +64,23 @@ class Outcome:
             "report": report_to_json(self.report, self.lines) if self.report else None,
             "held": list(self.objections),
             "unfit": [note_to_json(each, self.lines) for each in self.unfit],
+            **self.reading_to_json(),
+            "forecast": self.forecast,
+            "about": self.about,
+            "same_as": self.same_as,
+        }
+
+    def reading_to_json(self) -> dict[str, Any]:
+        """What the reader met in the file."""
+        return {
             "problems": [
                 {"line": each.line, "text": each.text, "uid": each.uid, "lost": each.lost} for each in self.problems
             ],
             "ignored": dict(self.ignored),
-            "forecast": self.forecast,
-            "about": self.about,
-            "same_as": self.same_as,
+            "zones": [
+                {"tzid": each.tzid, "zone": zone_name(each.zone) if each.zone else None, "step": each.step.value}
+                for each in self.zones
+            ],
         }
 
     def to_text(self) -> str:

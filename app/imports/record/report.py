@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from array import array
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from itertools import islice
+from typing import Any, overload
 
-from app.imports.deciding.plan import Change, Create, Desired, Plan, Spared, State, Update
+from app.imports.deciding.plan import Change, Create, Delete, Desired, Plan, Spared, State, Update
+from app.imports.spool import HELD, Spooled
 from app.store.values import event_to_json, when_to_json
 from bridges.model import OccurrenceId
 
@@ -48,6 +52,44 @@ class Note:
     reason: str = ""
 
 
+class Notes(Sequence[Note]):
+    """The notes of changes that may lie on the disk: made when they are asked for. A slice is a tuple.
+
+    `places` are those of the changes in their plan, `told` what there is to tell of some of them; all others have the
+    same reason.
+    """
+
+    def __init__(
+        self, changes: Sequence[Change], places: array[int], told: Mapping[int, Note], reason: str = ""
+    ) -> None:
+        self._changes = changes
+        self._places = places
+        self._told = told
+        self._reason = reason
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, place: int) -> Note: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Note, ...]: ...
+    def __getitem__(self, place: int | slice) -> Note | tuple[Note, ...]:
+        if isinstance(place, slice):
+            return tuple(map(self._note, self._places[place]))
+        return self._note(self._places[place])
+
+    def deeds(self) -> Counter[Deed]:
+        """How often each deed is in it; the changes are not read for it."""
+        if not isinstance(self._changes, Spooled):
+            return Counter(note.deed for note in self)
+        kind, told = self._changes.kind, self._told
+        return Counter(told[place].deed if place in told else _DEEDS[kind(place)] for place in self._places)
+
+    def _note(self, place: int) -> Note:
+        return self._told.get(place) or note(self._changes[place], self._reason)
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """Done, refused, left, spared. `left` was not tried or its answer was lost; the next run takes it up. `spared` is
@@ -56,10 +98,10 @@ class Report:
     `stopped` says why there is something left, and `retry_after` when it is worth a try (seconds, None: unsaid).
     """
 
-    done: tuple[Note, ...] = ()
+    done: Sequence[Note] = ()
     unchanged: int = 0
     refused: tuple[Note, ...] = ()
-    left: tuple[Note, ...] = ()
+    left: Sequence[Note] = ()
     stopped: str = ""
     denied: bool = False
     retry_after: float | None = None
@@ -67,6 +109,8 @@ class Report:
 
     def count(self, *deeds: Deed) -> int:
         """How many events this was done to."""
+        if isinstance(self.done, Notes):
+            return sum(self.done.deeds()[deed] for deed in deeds)
         return sum(note.deed in deeds for note in self.done)
 
     @property
@@ -104,10 +148,11 @@ def spared_note(spared: Spared) -> Note:
     return Note(spared.entry.id, wanted.event.title, Deed.LEAVE, f"Somebody {deed} it in the LMS{also}. {LEFT_SO}")
 
 
+_DEEDS: Mapping[type, Deed] = {Create: Deed.CREATE, Update: Deed.UPDATE, Delete: Deed.DELETE}
+
+
 def deed_of(change: Change) -> Deed:
-    if isinstance(change, Create):
-        return Deed.CREATE
-    return Deed.UPDATE if isinstance(change, Update) else Deed.DELETE
+    return _DEEDS[type(change)]
 
 
 Lines = Mapping[str, int]
@@ -116,7 +161,8 @@ NO_LINES: Lines = {}
 
 
 def plan_to_json(plan: Plan, lines: Lines = NO_LINES) -> dict[str, Any]:
-    """The plan whole: counts first, then every change with its event, updates with what they replace."""
+    """Counts first, then every change with its event, updates with what they replace: of many the first, and in `more`
+    how many more there are."""
     return {
         "calendar": str(plan.calendar),
         "source": plan.source,
@@ -127,28 +173,34 @@ def plan_to_json(plan: Plan, lines: Lines = NO_LINES) -> dict[str, Any]:
         "unchanged": plan.unchanged,
         "absent": len(plan.absent),
         "spared": [note_to_json(spared_note(each), lines) for each in plan.spared],
-        "changes": [_change_to_json(change, lines) for change in plan.changes],
-    }
+        "changes": [change_to_json(change, lines) for change in islice(plan.changes, HELD)],
+    } | _more(changes=plan.changes)
 
 
 def report_to_json(report: Report, lines: Lines = NO_LINES) -> dict[str, Any]:
-    """Counts first, then every event that something was done to or that something stood against."""
+    """Counts first, then every event that something was done to or that something stood against; `more` as of plans."""
     return {
         "created": report.created,
         "updated": report.updated,
         "deleted": report.deleted,
         "unchanged": report.unchanged,
-        "done": [note_to_json(each, lines) for each in report.done],
-        "refused": [note_to_json(each, lines) for each in report.refused],
-        "left": [note_to_json(each, lines) for each in report.left],
+        "done": [note_to_json(each, lines) for each in islice(report.done, HELD)],
+        "refused": [note_to_json(each, lines) for each in islice(report.refused, HELD)],
+        "left": [note_to_json(each, lines) for each in islice(report.left, HELD)],
         "spared": [note_to_json(each, lines) for each in report.spared],
         "stopped": report.stopped,
         "denied": report.denied,
         "retry_after": report.retry_after,
-    }
+    } | _more(done=report.done, refused=report.refused, left=report.left)
 
 
-def _change_to_json(change: Change, lines: Lines) -> dict[str, Any]:
+def _more(**lists: Sequence[Any]) -> dict[str, Any]:
+    """What has no place in the object itself: it is kept in pages beside it."""
+    more = {name: len(each) - HELD for name, each in lists.items() if len(each) > HELD}
+    return {"more": more} if more else {}
+
+
+def change_to_json(change: Change, lines: Lines) -> dict[str, Any]:
     data: dict[str, Any] = {
         "deed": deed_of(change).value,
         "uid": change.id.uid,

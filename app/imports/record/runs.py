@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
@@ -11,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, insert, select, update
 
+from app.imports.body import Data, hashed
 from app.imports.subscription import Import
 from app.store import tables
 from app.store.engine import writing
@@ -31,6 +31,8 @@ class Ending(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     """A person or a newer file said no. What was written before stays."""
+    PREVIEWED = "previewed"
+    """Decided only, and kept with its file for whoever looks at it; it says nothing about anything else."""
     EXPIRED = "expired"
     """It waited for a person, and nobody came in time."""
     DRY = "dry"
@@ -49,7 +51,7 @@ class Kind(StrEnum):
     """What was refused in another run is tried again, and nothing else."""
 
 
-WAITING = (Ending.HELD, Ending.PAUSED, Ending.QUEUED)
+WAITING = (Ending.HELD, Ending.PREVIEWED, Ending.PAUSED, Ending.QUEUED)
 """What has a person or a worker to wait for, and goes when nobody comes."""
 
 
@@ -64,7 +66,7 @@ class NotWaiting(NoRun):
 @dataclass(frozen=True, slots=True)
 class Run:
     """One run. `events` counts those of the file, `changed` those that it changed (told where one run is asked for);
-    `plan` and `report` are as the API answers them."""
+    `plan` and `report` are as the API answers them; `reading` is what the reader met: problems, ignored, zones."""
 
     id: int
     kind: Kind
@@ -84,6 +86,7 @@ class Run:
     about: int | None = None
     batch: int | None = None
     changed: int = 0
+    reading: dict[str, Any] | None = None
 
     @property
     def over(self) -> bool:
@@ -114,13 +117,15 @@ class Run:
             "about": self.about,
             "batch": self.batch,
             "changed": self.changed,
+            "reading": self.reading,
         }
 
     def summary(self) -> dict[str, Any]:
         """What it is and what came of it, in counts."""
         made = self.report or {}
         counts = {name: made.get(name, 0) for name in ("created", "updated", "deleted", "unchanged")}
-        lists = {name: len(made.get(name, ())) for name in ("refused", "left")}
+        more = made.get("more", {})
+        lists = {name: len(made.get(name, ())) + more.get(name, 0) for name in ("refused", "left")}
         told = {"run": self.id, "kind": self.kind.value, "state": self.state.value, "stopped": made.get("stopped", "")}
         return told | counts | lists | {"held": list(self.objections)}
 
@@ -129,7 +134,7 @@ class Run:
         made = self.report or {}
         counts = ", ".join(f"{made[name]} {name}" for name in ("created", "updated", "deleted") if name in made)
         if made.get("refused"):
-            counts += f", {len(made['refused'])} refused"
+            counts += f", {len(made['refused']) + made.get('more', {}).get('refused', 0)} refused"
         if self.state is Ending.RUNNING and self.progress:
             counts = told(self.progress)
         facts = (self.id, _moment(self.started_at, zone), self.kind, self.state, self.calendar, self.source, counts)
@@ -144,6 +149,8 @@ class Run:
             start = datetime.fromisoformat(when["start"]) if "start" in when else None
             day = _moment(start, zone) if start and start.tzinfo else when.get("start") or when.get("first")
             yield f"{change['deed']}\t{day}\t{change['event']['title']}"
+        if more := (self.plan or {}).get("more"):
+            yield f"… and {more['changes']:,} more"
         for note in (self.report or {}).get("refused", ()):
             yield f"refused: {refusal(note)}"
 
@@ -217,10 +224,16 @@ class Runs:
             raise NoRun(f"there is no run {run}")
         return Ending(row.state), row.progress
 
-    def latest(self, count: int = 50) -> Sequence[Run]:
-        """The latest runs, newest first."""
+    def latest(
+        self, count: int = 50, *, calendar: str = "", state: Ending | None = None, before: int | None = None
+    ) -> Sequence[Run]:
+        """The latest runs, newest first; of one calendar, in one state, and older than that one, if told."""
+        run = tables.import_run.c
+        told = [run.calendar == calendar] if calendar else []
+        told += [run.state == state.value] if state else []
+        told += [run.id < before] if before is not None else []
         with self._engine.connect() as connection:
-            rows = connection.execute(_query().order_by(tables.import_run.c.id.desc()).limit(count)).all()
+            rows = connection.execute(_query().where(*told).order_by(run.id.desc()).limit(count)).all()
         return [_to_run(row) for row in rows]
 
     def begin(
@@ -228,7 +241,7 @@ class Runs:
         calendar: CalendarRef,
         source: str,
         kind: Kind = Kind.IMPORT,
-        data: bytes = b"",
+        data: Data = b"",
         read_count: int = 0,
         *,
         about: int | None = None,
@@ -245,11 +258,17 @@ class Runs:
             self._overtake(connection, calendar, source, made)
         return made
 
-    def queue(self, calendar: CalendarRef, source: str, data: bytes) -> int:
+    def queue(self, calendar: CalendarRef, source: str, data: Data) -> int:
         """A new run that a worker is to take up, and its number."""
         values = self._new(calendar, source, Kind.IMPORT, data, 0)
         with writing(self._engine) as connection:
             return self._insert(connection, values | {"state": Ending.QUEUED.value, "background": True})
+
+    def preview(self, calendar: CalendarRef, source: str, data: Data) -> int:
+        """A new run that nobody has said yes to, and its number. It overtakes nothing."""
+        values = self._new(calendar, source, Kind.IMPORT, data, 0)
+        with writing(self._engine) as connection:
+            return self._insert(connection, values | {"state": Ending.PREVIEWED.value})
 
     def resume(self, run: Run) -> None:
         """Go on with a run, under the calendar's lease. NotWaiting where it stands otherwise than was seen."""
@@ -277,11 +296,12 @@ class Runs:
             wished = connection.execute(update(tables.import_run).where(*goes_on).values(wish=ending.value))
         return bool(wished.rowcount)
 
-    def settle(self, run: Run, ending: Ending) -> None:
-        """End a run that nobody works on. NotWaiting where it stands otherwise than was seen."""
+    def settle(self, run: Run, ending: Ending, **more: Any) -> None:
+        """End a run that nobody works on; `more` are further columns. NotWaiting where it stands otherwise than was
+        seen."""
         columns = tables.import_run.c
         seen = (columns.id == run.id, columns.state == run.state.value)
-        values = {"state": ending.value, "ended_at": self._now(), "wish": ""}
+        values = {"state": ending.value, "ended_at": self._now(), "wish": "", **more}
         with writing(self._engine) as connection:
             if not connection.execute(update(tables.import_run).where(*seen).values(values)).rowcount:
                 raise NotWaiting(f"run {run.id} does not wait any more")
@@ -309,15 +329,20 @@ class Runs:
         return [(row.id, CalendarRef.parse(row.calendar)) for row in rows]
 
     def last(self, calendar: CalendarRef, source: str) -> Row[Any] | None:
-        """The latest run of this import, whatever it was, as the table has it."""
-        query = select(tables.import_run).where(*_of(calendar, source)).order_by(tables.import_run.c.id.desc()).limit(1)
+        """The latest run of this import, whatever it was, as the table has it; a preview is none."""
+        query = (
+            select(tables.import_run)
+            .where(*_of(calendar, source), _DECIDED)
+            .order_by(tables.import_run.c.id.desc())
+            .limit(1)
+        )
         with self._engine.connect() as connection:
             return connection.execute(query).first()
 
     def was_left(self, calendar: CalendarRef, source: str, before: int | None = None) -> bool:
         """Whether the run of this import before that one (None: the last) was left half-way."""
         columns = tables.import_run.c
-        earlier = [*_of(calendar, source), *([columns.id < before] if before is not None else [])]
+        earlier = [*_of(calendar, source), _DECIDED, *([columns.id < before] if before is not None else [])]
         query = select(columns.state).where(*earlier).order_by(columns.id.desc()).limit(1)
         with self._engine.connect() as connection:
             return bool(connection.execute(query).scalar() == Ending.LEFT.value)
@@ -350,14 +375,14 @@ class Runs:
         with writing(self._engine) as connection:
             self._end_waiting(connection, Ending.EXPIRED, tables.import_run.c.id.in_(late))
 
-    def _new(self, calendar: CalendarRef, source: str, kind: Kind, data: bytes, read_count: int) -> dict[str, Any]:
+    def _new(self, calendar: CalendarRef, source: str, kind: Kind, data: Data, read_count: int) -> dict[str, Any]:
         return {
             "source": source,
             "calendar": str(calendar),
             "started_at": self._now(),
             "kind": kind.value,
             "state": Ending.RUNNING.value,
-            "body_hash": hashlib.sha256(data).hexdigest(),
+            "body_hash": hashed(data).hex(),
             "read_count": read_count,
         }
 
@@ -389,6 +414,9 @@ class Runs:
         return len(chosen)
 
 
+_DECIDED = tables.import_run.c.state != Ending.PREVIEWED.value
+
+
 def _of(calendar: CalendarRef, source: str) -> tuple[ColumnElement[bool], ...]:
     return tables.import_run.c.calendar == str(calendar), tables.import_run.c.source == source
 
@@ -417,4 +445,5 @@ def _to_run(row: Row[Any]) -> Run:
         background=row.background,
         about=row.about,
         batch=row.batch,
+        reading=row.reading,
     )

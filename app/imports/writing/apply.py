@@ -7,17 +7,20 @@ writers, or in batches where it takes those.
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from threading import Lock
 from time import sleep
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from app.imports.deciding.plan import Change, Create, Delete, Plan, Update
-from app.imports.record.report import Deed, Note, Report, note, spared_note
+from app.imports.record.report import Deed, Note, Notes, Report, deed_of, note, spared_note
+from app.imports.spool import HELD, Spooled
 from app.imports.writing.progress import At
 from app.imports.writing.writer import Result, Writer, portions
 from bridges.contract import BatchSink
@@ -48,7 +51,7 @@ def apply(plan: Plan, writer: Writer, step: Step = unhindered) -> Report:
     Rejected costs one change; Transient and Denied leave this one and all after it.
     """
     writer.ledger.observe(plan, writer.run, writer.owners)
-    course = _Course(len(plan.changes), step)
+    course = _Course(len(plan.changes), step, bytearray(len(plan.changes)))
     rules = writer.sink.rules
     if isinstance(writer.sink, BatchSink):
         for kind in (Create, Update, Delete):
@@ -66,13 +69,16 @@ def apply(plan: Plan, writer: Writer, step: Step = unhindered) -> Report:
 class _Course:
     """How far a plan has come. Lanes ask and tell one at a time.
 
-    `results` by place in the plan; `stop` is the error after which nothing is tried any more; `broken` says that a
-    lane ended in an error of ours; `busy` lanes have a portion in hand.
+    `came` says of each place in the plan what came of it, and `told` what there is to tell of some, or why they were
+    refused; `stop` is the error after which nothing is tried any more; `broken` says that a lane ended in an error of
+    ours; `busy` lanes have a portion in hand.
     """
 
     total: int
     step: Step
-    results: dict[int, Note | BridgeError] = field(default_factory=dict)
+    came: bytearray
+    told: dict[int, Note | BridgeError] = field(default_factory=dict)
+    made: int = 0
     refused: int = 0
     stop: BridgeError | None = None
     broken: bool = False
@@ -80,9 +86,9 @@ class _Course:
     lock: Lock = field(default_factory=Lock)
 
     def at(self) -> At:
-        return At(len(self.results), self.total, self.refused, self.busy)
+        return At(self.made, self.total, self.refused, self.busy)
 
-    def take(self, rest: deque[T]) -> T | None:
+    def take(self, rest: _Rest[T]) -> T | None:
         """The next of the rest, as soon as there is a lane for it; None if there is none, or something stopped."""
         while True:
             with self.lock:
@@ -90,7 +96,7 @@ class _Course:
                     return None
                 if self._may_go():
                     self.busy += 1
-                    return rest.popleft()
+                    return rest.next()
             sleep(PAUSE)
 
     def _may_go(self) -> bool:
@@ -103,19 +109,49 @@ class _Course:
     def note(self, places: Sequence[Place], results: Sequence[Result]) -> None:
         with self.lock:
             self.busy -= 1
-            for (place, _), result in zip(places, results, strict=True):
+            for (place, change), result in zip(places, results, strict=True):
                 if isinstance(result, Transient | Denied):
                     self.stop = self.stop or result
                 else:
-                    self.results[place] = result
-                    self.refused += isinstance(result, BridgeError)
+                    self._came(place, change, result)
+
+    def _came(self, place: int, change: Change, result: Note | BridgeError) -> None:
+        self.made += 1
+        if not isinstance(result, Note):
+            self.came[place], self.told[place] = _REFUSED, result
+            self.refused += 1
+            return
+        self.came[place] = _LEFT if result.deed is Deed.LEAVE else _DONE
+        if result.reason or result.deed is not deed_of(change):
+            self.told[place] = result
 
 
-def _of(plan: Plan, *kinds: type[Change]) -> list[Place]:
-    return [(place, change) for place, change in enumerate(plan.changes) if isinstance(change, kinds)]
+_DONE, _LEFT, _REFUSED = 1, 2, 3
 
 
-def _work(course: _Course, writer: Writer, rest: deque[list[Place]]) -> None:
+class _Rest(Generic[T]):
+    """What is still to be done; of the items, no more than two are known at a time."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = iter(items)
+        self._known = deque(islice(self._items, 2))
+
+    def __len__(self) -> int:
+        """How many are left, as far as two."""
+        return len(self._known)
+
+    def next(self) -> T:
+        self._known.extend(islice(self._items, 1))
+        return self._known.popleft()
+
+
+def _of(plan: Plan, *kinds: type[Change]) -> Iterator[Place]:
+    if isinstance(plan.changes, Spooled):
+        return ((place, plan.changes[place]) for place in plan.changes.places(kinds))
+    return ((place, change) for place, change in enumerate(plan.changes) if isinstance(change, kinds))
+
+
+def _work(course: _Course, writer: Writer, rest: _Rest[list[Place]]) -> None:
     """One lane: portion after portion, until none is left or something stopped."""
     whole = False
     try:
@@ -127,7 +163,7 @@ def _work(course: _Course, writer: Writer, rest: deque[list[Place]]) -> None:
 
 
 def _in_lanes(course: _Course, writer: Writer, portions: Iterable[list[Place]], lanes: int) -> None:
-    rest = deque(portions)
+    rest = _Rest(portions)
     if lanes == 1 or len(rest) == 1:
         _work(course, writer, rest)
         return
@@ -137,19 +173,32 @@ def _in_lanes(course: _Course, writer: Writer, portions: Iterable[list[Place]], 
 
 
 def _reported(plan: Plan, course: _Course) -> Report:
-    results = sorted(course.results.items())
-    notes = [result for _, result in results if isinstance(result, Note)]
-    done = tuple(each for each in notes if each.deed is not Deed.LEAVE)
-    spared = tuple(each for each in notes if each.deed is Deed.LEAVE)
-    refused = tuple(note(plan.changes[place], str(result)) for place, result in results if not isinstance(result, Note))
-    left = [change for place, change in enumerate(plan.changes) if place not in course.results]
-    return stopped(plan, course.stop, left, done, refused, spared)
+    told = {place: each for place, each in course.told.items() if isinstance(each, Note)}
+    refused = tuple(
+        note(plan.changes[place], str(each)) for place, each in sorted(course.told.items()) if place not in told
+    )
+
+    def those(came: int, reason: str = "") -> Sequence[Note]:
+        return _notes(plan, (place for place, each in enumerate(course.came) if each == came), told, reason)
+
+    return _stopped(plan, course.stop, those(0, str(course.stop or "")), those(_DONE), refused, those(_LEFT))
 
 
-def stopped(
+def _notes(plan: Plan, places: Iterable[int], told: Mapping[int, Note], reason: str = "") -> Sequence[Note]:
+    """A tuple where they are few."""
+    notes = Notes(plan.changes, array("L", places), told, reason)
+    return notes if len(notes) > HELD else tuple(notes)
+
+
+def nothing_done(plan: Plan, stop: BridgeError) -> Report:
+    """The report of a plan that was stopped before its first change."""
+    return _stopped(plan, stop, _notes(plan, range(len(plan.changes)), {}, str(stop)))
+
+
+def _stopped(
     plan: Plan,
     stop: BridgeError | None,
-    left: Sequence[Change],
+    left: Sequence[Note],
     done: Sequence[Note] = (),
     refused: Sequence[Note] = (),
     spared: Sequence[Note] = (),
@@ -160,10 +209,10 @@ def stopped(
     """
     reason = str(stop) if stop else ""
     return Report(
-        tuple(done),
+        done,
         plan.unchanged,
         tuple(refused),
-        left=tuple(note(change, reason) for change in left),
+        left=left,
         stopped=reason,
         denied=isinstance(stop, Denied),
         retry_after=stop.retry_after if isinstance(stop, Transient) else None,

@@ -7,7 +7,7 @@ run: what stood there before, and what the run leaves. It is struck out where th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, tzinfo
@@ -16,12 +16,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, case, delete, insert, null, select, update
 
-from app.imports.deciding.plan import Change, Create, Delete, Desired, Entry, Plan, State, Update
+from app.imports.deciding.plan import BY_CONTENT, Change, Create, Delete, Desired, Entry, Plan, State, Update
 from app.imports.deciding.undo import Line
+from app.imports.spool import in_blocks
 from app.store import tables
 from app.store.engine import writing
 from app.store.values import event_from_json, event_to_json, when_from_json, when_to_json
 from bridges.model import AllDay, CalendarRef, Event, OccurrenceId, RemoteRef, Timed, Window
+
+PAGE = 500
+"""Entries that are read at a time where they may be many."""
 
 
 class Ledger:
@@ -85,6 +89,48 @@ class Ledger:
         with self._lock, self._engine.connect() as connection:
             entries = [_to_entry(row) for row in connection.execute(query)]
         return {entry.id: entry for entry in entries}
+
+    def walk(self) -> Iterator[Entry]:
+        """The same one after the other; they are read in pages, and never held."""
+        for page in self._pages():
+            yield from map(_to_entry, self._rows(tables.entry.c.id.in_([row.id for row in page])))
+
+    def of(self, uids: Iterable[str]) -> Mapping[OccurrenceId, Entry]:
+        """Every entry of these UIDs."""
+        blocks = in_blocks(uids, PAGE)
+        rows = (row for block in blocks for row in self._rows(tables.entry.c.uid.in_(block)))
+        return {entry.id: entry for entry in map(_to_entry, rows)}
+
+    def besides(self, uids: Container[Any], source: str) -> Iterator[Mapping[OccurrenceId, Entry]]:
+        """The entries that this import answers for, under any other UID; a page at a time."""
+        for page in self._pages(tables.entry.c.source == source):
+            if other := [row.id for row in page if row.uid not in uids]:
+                yield {entry.id: entry for entry in map(_to_entry, self._rows(tables.entry.c.id.in_(other)))}
+
+    def names_by_content(self, source: str) -> bool:
+        """Whether this import has entries whose UID is of our own making."""
+        ours = (tables.entry.c.source == source, tables.entry.c.uid.startswith(BY_CONTENT, autoescape=True))
+        query = select(tables.entry.c.id).where(tables.entry.c.calendar == str(self.calendar), *ours).limit(1)
+        with self._lock, self._engine.connect() as connection:
+            return connection.execute(query).first() is not None
+
+    def _pages(self, *which: ColumnElement[bool]) -> Iterator[Sequence[Any]]:
+        """The number and the UID of each entry, in the order of their numbers."""
+        entry, last = tables.entry.c, -1
+        ours = (entry.calendar == str(self.calendar), *which)
+        while True:
+            query = select(entry.id, entry.uid).where(*ours, entry.id > last).order_by(entry.id).limit(PAGE)
+            with self._lock, self._engine.connect() as connection:
+                page = connection.execute(query).all()
+            if not page:
+                return
+            yield page
+            last = page[-1].id
+
+    def _rows(self, which: ColumnElement[bool]) -> Sequence[Row[Any]]:
+        query = select(tables.entry).where(tables.entry.c.calendar == str(self.calendar), which)
+        with self._lock, self._engine.connect() as connection:
+            return connection.execute(query.order_by(tables.entry.c.id)).all()
 
     def journal(self, run: int) -> Sequence[Line]:
         """What the run changed, in the order in which it meant to; times are shown in the zone of the scope."""

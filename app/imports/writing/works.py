@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 from time import sleep
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,10 +23,21 @@ from app.imports.drift.look import Looking
 from app.imports.drift.policies import Policies
 from app.imports.record.held import HeldImports
 from app.imports.record.outcome import Outcome
-from app.imports.record.report import Progress, Report, plan_to_json, report_to_json, silent
+from app.imports.record.pages import Pages
+from app.imports.record.report import (
+    Progress,
+    Report,
+    change_to_json,
+    note_to_json,
+    plan_to_json,
+    report_to_json,
+    silent,
+)
 from app.imports.record.runs import Ending, Kind, Run, Runs
 from app.imports.record.whereabouts import lines_of
-from app.imports.writing.apply import PAUSE, apply, stopped
+from app.imports.spool import HELD
+from app.imports.subscription import Import
+from app.imports.writing.apply import PAUSE, apply, nothing_done
 from app.imports.writing.progress import Phase
 from app.imports.writing.steering import Steering
 from app.imports.writing.writer import Writer
@@ -76,6 +88,17 @@ class Works:
         """What would be done."""
         return self._outcome(case, Ending.DRY, *self._decided(case))
 
+    def preview(self, case: Case, job: Import) -> int:
+        """What would be done, kept as a run with the file for a day; its number."""
+        outcome, calendar = self.dry(case), case.ledger.calendar
+        run = self.runs.preview(calendar, job.source, job.data)
+        plan = plan_to_json(outcome.plan, outcome.lines)
+        self._keep_pages(run, outcome, plan, None)
+        self.held.keep(run, job, outcome.objections, self.now() + self.policy.hold_for)
+        told = {"forecast": outcome.forecast, "read_count": outcome.events, "reading": outcome.reading_to_json()}
+        self.runs.end(run, Ending.PREVIEWED, plan, None, **told)
+        return run
+
     def wet(
         self,
         case: Case,
@@ -117,7 +140,7 @@ class Works:
                 decision, expected = self._decided_with_care(case, run)
             except (Transient, Denied) as stop:
                 decision, expected = self._decided(case, run)
-                report = stopped(decision.plan, stop, decision.plan.changes)
+                report = nothing_done(decision.plan, stop)
             else:
                 if decision.objections:
                     return self._outcome(case, Ending.HELD, decision, expected)
@@ -213,6 +236,7 @@ class Works:
             ignored=reading.ignored,
             forecast=expected.to_json(self.now(), self.zone) if expected.writes else None,
             about=case.about,
+            zones=reading.zones,
             lines=lines_of(case.job.data) if case.job and (decision.plan.changes or decision.refused) else {},
         )
 
@@ -234,12 +258,26 @@ class Works:
             plan = waiting.plan or plan  # another yes takes up what this one was given to
         self._keep(case, run, outcome)
         more: dict[str, Any] = {"forecast": outcome.forecast, "read_count": outcome.events}
+        more |= {"reading": outcome.reading_to_json()} if case.job else {}
         if basis and outcome.settles_all:
             more |= {"basis": basis, "revision": case.ledger.revision()}
         report = report_to_json(outcome.report, outcome.lines) if outcome.report else None
+        self._keep_pages(run, outcome, plan, waiting)
         self.runs.end(run, outcome.state, plan, report, **more)
         if outcome.report and (outcome.report.done or outcome.report.left):
             self.changed(case.ledger.calendar)
+
+    def _keep_pages(self, run: int, outcome: Outcome, plan: dict[str, Any], waiting: Run | None) -> None:
+        """What is too long for the run's row. The plan that a yes was given to is kept already."""
+        pages, lines, report = Pages(self.engine), outcome.lines, outcome.report
+        if waiting is None or plan is not waiting.plan:
+            rest = (change_to_json(each, lines) for each in islice(outcome.plan.changes, HELD, None))
+            kept = pages.keep(run, "changes", rest)
+            if "more" in plan:
+                plan["more"]["hash"] = kept
+        for what in ("done", "refused", "left"):
+            notes = islice(getattr(report, what) if report else (), HELD, None)
+            pages.keep(run, what, (note_to_json(each, lines) for each in notes))
 
     def _keep(self, case: Case, run: int, outcome: Outcome) -> None:
         """The file is kept while something may still be done with it."""
