@@ -15,8 +15,8 @@ from bridges.errors import Gone
 from bridges.model import AllDay, Calendar, CalendarRef, Event, Found, Kind, RemoteRef, Status, Timed, Window
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
-BACK_DAYS, AHEAD_DAYS = 14, 365
-"""Of what is read around NOW: all of 2026."""
+BACK_DAYS, AHEAD_DAYS = 14, 425
+"""Of what is read around NOW: all of 2026, and the next Ramadan, of which no yearly rule knows when it is."""
 ZONES = (
     "Europe/Oslo",
     "Europe/Dublin",
@@ -44,6 +44,7 @@ CHANGES = tuple(
         "2026-10-03T15:30",  # Lord Howe
         "2026-10-25T01:00",  # Oslo and Dublin
         "2026-11-01T06:00",  # New York
+        "2027-02-07T02:00",  # Casablanca, where no plain rule is right in both years
     )
 )
 """When clocks change in these zones, as tzdata 2025b has it."""

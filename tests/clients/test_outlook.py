@@ -11,10 +11,6 @@ import requests
 from tests.clients.campus import ZONES
 from tests.clients.outlook import FOR_OUTLOOK, RULES, Component, Rule, parsed, times
 from tests.clients.published import Published
-from tests.clients.test_readers import bodies, feeds
-
-__all__ = ["bodies", "feeds"]
-"""Fixtures."""
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from tests.clients.seen import Seen, differences, written
 from tests.clients.test_readers import needs
 
 STAMP = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-EXAMPLES, AT_ONCE = 150, 12
-"""About a thousand events; .ci/run has a minute for all of this folder."""
+EXAMPLES, AT_ONCE = 100, 12
+"""About six hundred events; .ci/run has a minute for all of this folder."""
 
 texts = st.one_of(
     st.text(max_size=120),

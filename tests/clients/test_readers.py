@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import requests
 
 from tests.clients import libical
 from tests.clients.page import page_for
-from tests.clients.published import Published, every_kind
+from tests.clients.published import Published
 from tests.clients.readers import (
     ICAL_JS,
     KHAL,
@@ -29,16 +29,7 @@ from tests.clients.readers import (
 from tests.clients.seen import Seen, differences
 from tests.fakes.wsgi import serving
 
-
-@pytest.fixture(scope="module")
-def feeds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Published]]:
-    with every_kind(tmp_path_factory.mktemp("campus")) as feeds:
-        yield feeds
-
-
-@pytest.fixture(scope="module")
-def bodies(feeds: Sequence[Published]) -> Mapping[str, bytes]:
-    return {each.name: each.body() for each in feeds}
+EASY = ("Europe/Dublin", "America/New_York", "Asia/Kolkata")
 
 
 def needs(*programs: str | Path) -> None:
@@ -51,7 +42,7 @@ def hold(feeds: Sequence[Published], told: Told, shows: Callable[[Seen], Seen] =
     """Every feed shows what it promises, as far as the program can show it."""
     found = {each.name: differences(map(shows, each.promise.events()), told[each.name]) for each in feeds}
     assert {name: lines for name, lines in found.items() if lines} == {}
-    assert sum(map(len, told.values())) > 1000
+    assert sum(map(len, told.values())) > 700
 
 
 def test_icalendar_and_recurring_ical_events(feeds: Sequence[Published], bodies: Mapping[str, bytes]) -> None:
@@ -83,8 +74,10 @@ def test_ical_js_in_a_page_of_another_origin(feeds: Sequence[Published], tmp_pat
 
 
 def test_vdirsyncer_and_khal_in_two_zones(feeds: Sequence[Published], tmp_path: Path) -> None:
+    """The slowest: of the other homes only the two hardest, so that it takes seconds."""
     needs(KHAL / "vdirsyncer", KHAL / "khal")
-    khal = Khal(tmp_path, feeds)
+    chosen = [each for each in feeds if each.name not in {f"at-home-in-{zone}" for zone in EASY}]
+    khal = Khal(tmp_path, chosen)
     khal.sync()
     for zone in ("UTC", "America/New_York"):
-        hold(feeds, khal.list(zone), as_khal_shows)
+        hold(chosen, khal.list(zone), as_khal_shows)
