@@ -260,7 +260,7 @@ class Feeds:
         """The calendars of enabled feeds, as they were a few minutes ago at most; those that are `late` as now."""
         now = self._now()
         at, known = self._used
-        if not timedelta(0) <= now - at < WANTED or not known.issuperset(late):
+        if not timedelta(0) <= now - at < WANTED or not known >= {*late}:
             known = used(self._engine, enabled=True)
             self._used = now, known
         return known

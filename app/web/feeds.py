@@ -21,7 +21,7 @@ from app.feeds.feed import AT_EVERY_ADDRESS, ENDINGS, Disabled, Form, Lapsed, No
 from app.feeds.narrow import Wish
 from app.feeds.schema import SCHEMAS
 from app.web.guesses import Guesses
-from app.web.lane import ALWAYS, FRESH_SECONDS, gzip_is_better, ready
+from app.web.lane import ALWAYS, FOR_SCRIPTS, FRESH_SECONDS, gzip_is_better, ready
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 
 MINUTE = 60
 """How long an answer about now may be used."""
+
+PREFLIGHT: Mapping[str, str] = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, HEAD",
+    "Access-Control-Allow-Headers": "If-None-Match, If-Modified-Since, Cache-Control",
+    "Access-Control-Max-Age": "86400",
+}
 
 bp = Blueprint("feeds", __name__)
 
@@ -57,6 +64,15 @@ def by_token(token: str, slug: str, ending: str) -> Response:
 @bp.get(f"/public/<slug>.{_ENDING}")
 def public(slug: str, ending: str) -> Response:
     return _feed(Form(ending), partial(_feeds().snapshot_for_public, slug))
+
+
+@bp.after_request
+def preflight(response: Response) -> Response:
+    """A browser asks before a script may send If-None-Match. Every address answers alike, whatever it opens: what is
+    answered to the request itself says whether the script may read it."""
+    if request.method == "OPTIONS" and request.endpoint != f"{bp.name}.children":
+        response.headers.update(PREFLIGHT)
+    return response
 
 
 def _feed(form: Form, get: Asked, *, secret: bool = False) -> Response:
@@ -213,17 +229,29 @@ def _refused(error: Exception, form: Form, secret: bool = False) -> Response:
         case Unknown():
             wait = _guesses().wrong(request.remote_addr) if secret else None
             if wait is not None:
-                return _problem(429, "Too many wrong addresses: wait a minute.", form, {"Retry-After": str(wait)})
-            return _problem(404, "There is no such feed. Ask for its address again where you found it.", form)
+                more = {**FOR_SCRIPTS, "Retry-After": str(wait)}
+                return _problem(429, "Too many wrong addresses: wait a minute.", form, more)
+            sentence = "There is no such feed. Ask for its address again where you found it."
+            return _problem(404, sentence, form, FOR_SCRIPTS)
         case Lapsed():
-            return _problem(404, str(error), form)
+            return _problem(404, str(error), form, _for_scripts())
         case Disabled():
-            return _problem(404, "This feed has been switched off.", form)
+            return _problem(404, "This feed has been switched off.", form, _for_scripts())
         case NotReady():
-            return _problem(503, str(error), form, {"Retry-After": str(error.retry_after)})
+            more = {**_for_scripts(), "Retry-After": str(error.retry_after)}
+            return _problem(503, str(error), form, more)
         case TooOld():
-            return _problem(410, "cursor too old: fetch the whole feed", form)
-    return _problem(400, f"{error}.", form)
+            return _problem(410, "cursor too old: fetch the whole feed", form, FOR_SCRIPTS)
+    return _problem(400, f"{error}.", form, FOR_SCRIPTS)
+
+
+def _for_scripts() -> Mapping[str, str]:
+    """What tells of a feed may be read by scripts where the feed may. What tells of none, any script may read."""
+    try:
+        slug = (request.view_args or {}).get("slug")
+        return FOR_SCRIPTS if slug and _feeds().by_slug(slug).policies.cors else {}
+    except Unknown:  # removed since
+        return {}
 
 
 def _guesses() -> Guesses:

@@ -17,6 +17,9 @@ MOST, SPAN = 20, 60.0
 REMEMBERED = 100_000
 """Guessers; beyond that the one forgotten first is the one that has been quiet longest."""
 
+MANY, HOUR = 10_000, 3600.0
+"""Wrong addresses in an hour, from wherever they came, that are an attack and not a mistake."""
+
 log = logging.getLogger(__name__)
 
 
@@ -32,6 +35,7 @@ class Guesses:
 
     timer: Callable[[], float] = time.monotonic
     _spells: LRUCache[str, _Spell] = field(default_factory=lambda: LRUCache(REMEMBERED), repr=False)
+    _all: _Spell = field(default_factory=lambda: _Spell(float("-inf")), repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
 
     def wrong(self, address: str | None) -> int | None:
@@ -42,9 +46,19 @@ class Guesses:
             if spell is None or now - spell.began >= SPAN:
                 spell = self._spells[who] = _Spell(now)
             spell.count += 1
+            alarm = self._alarming(now)
         if spell.count == MOST + 1:
             log.warning("%d wrong feed addresses in a minute from %s: more are refused", MOST, who)
+        if alarm:
+            log.error("%d wrong feed addresses in an hour: somebody is guessing at them, the latest from %s", MANY, who)
         return None if spell.count <= MOST else ceil(spell.began + SPAN - now)
+
+    def _alarming(self, now: float) -> bool:
+        """Whether this one makes it too many in an hour, which is told once in that hour."""
+        if now - self._all.began >= HOUR:
+            self._all = _Spell(now)
+        self._all.count += 1
+        return self._all.count == MANY
 
 
 def neighbourhood(address: str) -> str:

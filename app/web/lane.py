@@ -53,6 +53,12 @@ EVERYWHERE: Mapping[str, str] = {
 ALWAYS: Mapping[str, str] = {**EVERYWHERE, "X-Robots-Tag": "noindex"}
 """Those of whatever is answered at a feed's address."""
 
+FOR_SCRIPTS: Mapping[str, str] = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "ETag, X-Calbridge-Read, X-Calbridge-Stale, Retry-After",
+}
+"""What lets the scripts of any page read an answer (CORS)."""
+
 _TYPES = {
     Form.ICS: ("text/calendar; charset=utf-8", "ics"),
     **dict.fromkeys(FOR.values(), ("text/calendar; charset=utf-8", "ics")),
@@ -121,7 +127,7 @@ def _headers(snapshot: Snapshot, tag: str, fresh: int) -> dict[str, str]:
         "X-Calbridge-Read": f"{snapshot.read_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
     if snapshot.feed.policies.cors:
-        headers |= {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "ETag, X-Calbridge-Read"}
+        headers |= FOR_SCRIPTS
     if snapshot.stale:  # and no Age, which would keep every cache from sparing us while the LMS is away
         headers["X-Calbridge-Stale"] = str(int(snapshot.age.total_seconds()))
     return headers
@@ -182,7 +188,7 @@ class Lane:
         """The application's answer to what was answered here before: the store may go away while it is at it, and
         what it refuses is not given again."""
         said: list[Any] = []
-        body = self._app(environ, lambda *words: said.append(words))  # type: ignore[arg-type, return-value]
+        body = self._app(environ, lambda *words: said.append(words))  # type: ignore[arg-type]
         status = said[0][0]
         known = self._last(path, zipped) if status.startswith("5") else None
         if known is None:

@@ -27,7 +27,6 @@ def main(arguments: Sequence[str]) -> None:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         many = crowd(new_world(Path(folder)), given.courses, given.lessons)
-        many.join(given.people // 100, looked=False)
         for name in many.campus.courses:  # so that all of them are read before anything is counted
             many.feeds.add(name, name, many.course(name), public=True)
         for calendar in many.feeds.due():

@@ -6,6 +6,7 @@ commits    kill -9 at the n-th commit, for every n
 ambiguous  each 2nd, 3rd, 7th answer to a write is lost, in each of the ways
 crowd      two and four importers of one file at once
 campus     two web and three worker processes on PostgreSQL and Redis, each killed in turn (`--calendars 500`)
+timing     refusals of nearly right and of random feed addresses take equally long (`--requests 20000`)
 faults     50 events into each LMS, with each of its faults at each of its calls (`--stride 1`), in process
 """
 
@@ -17,7 +18,7 @@ import sys
 from collections import Counter
 
 from tests.faults import SITES, matrix
-from tests.soak import campus, crowd, killed
+from tests.soak import campus, crowd, killed, timing
 from tests.soak.sites import KINDS
 
 
@@ -38,13 +39,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("proof", choices=["killed", "struck", "commits", "ambiguous", "crowd", "campus", "faults"])
+    parser.add_argument(
+        "proof", choices=["killed", "struck", "commits", "ambiguous", "crowd", "campus", "faults", "timing"]
+    )
     parser.add_argument("--lms", choices=list(KINDS), nargs="*", default=list(KINDS))
     parser.add_argument("--events", type=int, help="lessons of the term (usually 300, or as few as the proof allows)")
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--lost", type=float, default=0.03, help="share of the answers to writes that are lost")
-    parser.add_argument("--requests", type=int, default=50, help="the last request at which the LMS kills")
+    parser.add_argument("--requests", type=int, help="the last at which the LMS kills (50), all of timing (20000)")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--calendars", type=int, default=500)
     parser.add_argument("--stride", type=int, default=1, help="only each so-many-th request, commit or call")
@@ -53,6 +56,9 @@ def main() -> None:
     print(f"seed {given.seed}", flush=True)
     if given.proof == "faults":
         print(faults([name for name in given.lms if name in SITES], given.stride))
+        return
+    if given.proof == "timing":
+        print(timing.measured(given.requests or 20_000))
         return
     if given.proof == "campus":
         print(campus.killed_in_turn(events=given.events or 10_000, calendars=given.calendars, say=say), flush=True)
@@ -69,7 +75,7 @@ def _proof(sink: str, given: argparse.Namespace) -> str:
     few = given.events or 20
     match given.proof:
         case "struck":
-            numbers = list(range(1, given.requests + 1, given.stride))
+            numbers = list(range(1, (given.requests or 50) + 1, given.stride))
             return killed.by_the_lms(sink, events=few, requests=numbers, say=say)
         case "commits":
             return killed.at_commits(sink, events=few, stride=given.stride, say=say)

@@ -13,9 +13,11 @@ from werkzeug.test import Client
 
 from app import create_app
 from app.feeds.serve import Feeds
-from app.web.guesses import MOST, SPAN, Guesses, neighbourhood
+from app.web.guesses import HOUR, MANY, MOST, SPAN, Guesses, neighbourhood
+from app.web.proxied import Proxied
 from tests.campus import open_campus
 from tests.feeds.world import COURSE, MONDAY, World, lesson, new_world
+from tests.soak import timing
 from tests.web.test_feeds import app_of
 
 DAY = timedelta(days=1)
@@ -115,6 +117,47 @@ def test_no_time_tells_a_revoked_address_from_one_that_never_was(feeds: Feeds, w
             assert status == 404
     for kind in kinds:
         assert 0.35 < _share(took[kind], took["unknown"]) < 0.65, kind
+
+
+def test_a_nearly_right_address_is_refused_as_fast_as_any() -> None:
+    assert "p = " in timing.measured(800)
+
+
+def test_the_probability_would_tell() -> None:
+    one, other = [1.0 + number for number in range(200)], [20.0 + number for number in range(200)]
+    assert timing.probability(one, other) < 0.01 < 0.9 < timing.probability(one, one)
+    assert timing.probability([1.0] * 9, [1.0] * 9) == 1
+
+
+def test_clients_behind_our_proxy_are_counted_apart_and_nobody_else_is_believed(feeds: Feeds) -> None:
+    app = app_of(feeds)
+    app.wsgi_app = Proxied(app.wsgi_app, ["192.0.2.1"])  # type: ignore[method-assign]
+    client = app.test_client()
+
+    def tried_through(proxy: str, told: str) -> int:
+        path, headers = f"/feeds/{UNKNOWN}/mine.ics", {"X-Forwarded-For": told}
+        return client.get(path, environ_base={"REMOTE_ADDR": proxy}, headers=headers).status_code
+
+    assert [tried_through("192.0.2.1", "198.51.100.1") for _ in range(MOST + 1)] == [404] * MOST + [429]
+    assert tried_through("192.0.2.1", "198.51.100.2") == 404
+    assert tried_through("192.0.2.1", "198.51.100.2, 198.51.100.1") == 429  # the client's own invention on the left
+    assert [tried_through("203.0.113.9", f"198.51.100.{n}") for n in range(MOST + 1)] == [404] * MOST + [429]
+
+
+def test_ten_thousand_wrong_addresses_in_an_hour_ring_once_from_wherever_they_come(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = [0.0]
+    guesses = Guesses(lambda: now[0])
+    for number in range(2 * MANY):
+        guesses.wrong(f"10.0.{number % 1000 // 250}.{number % 250}")
+        now[0] += HOUR / MANY / 2
+    alarms = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(alarms) == 1
+    assert alarms[0].getMessage().startswith("10000 wrong feed addresses in an hour")
+    for number in range(MANY - 1):
+        guesses.wrong(f"10.0.0.{number % 250}")
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
 
 
 def _share(ours: list[float], theirs: list[float]) -> float:
