@@ -55,6 +55,8 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.imports.pull.fetch": ({"app.imports.pull.addresses", "app.imports.pull.dial"}, {"requests", "urllib3"}),
     "app.feeds": (HALLWAY | {"bridges.markup"}, {"sqlalchemy", "cachetools"}),
     "app.notices": (HALLWAY | {"app.config", "app.imports"}, {"sqlalchemy", "itsdangerous"}),
+    "app.doctor": ({"app.ics"}, set()),
+    "app.doctor.look": ({"app.doctor", "app.imports.pull"}, set()),
     "app.erasure": ({"bridges.model", "app.imports", "app.store"}, {"sqlalchemy"}),
     "app.retention": ({"app.config", "app.imports", "app.store"}, {"sqlalchemy"}),
     "app.redis": (set(), {"redis"}),
@@ -69,7 +71,8 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.web": (
         PROMISES
         | {"app.config", "app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics"}
-        | {"app.store.leases", "app.store.trouble", "app.erasure", "app.metrics", "app.accounts", "app.audit", "app.notices"},
+        | {"app.store.leases", "app.store.trouble", "app.erasure", "app.metrics", "app.accounts", "app.audit", "app.notices"}
+        | {"app.store.values"},
         {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog", "sqlalchemy"},
     ),
     "app.cli": (

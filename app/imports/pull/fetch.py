@@ -10,9 +10,9 @@ import base64
 import hashlib
 import re
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib import metadata
@@ -140,6 +140,14 @@ class NotModified:
     """The server says that the body is still that of the validators."""
 
 
+Witness = Callable[[str, int, Mapping[str, str]], None]
+"""Is told of each answer on the way: its URL, its status, its headers."""
+
+
+def _unseen(url: str, status: int, headers: Mapping[str, str]) -> None:
+    """Nobody wants to know."""
+
+
 def check_urllib3(version: str | None = None) -> None:
     """RuntimeError where urllib3 (by default the one installed) would let a compressed answer fill the memory."""
     version = version or metadata.version("urllib3")
@@ -156,6 +164,7 @@ def fetch_calendar(
     credentials: Sequence[Credential] = (),
     agent: str = "",
     resolver: Resolver = system_resolver,
+    witness: Witness = _unseen,
 ) -> Fetched | NotModified:
     """The calendar at the URL, or that it is still the one of `validators`. `now` is aware, for dates in answers.
 
@@ -164,8 +173,19 @@ def fetch_calendar(
     """
     first = settings.fences.target(url)
     with Dial(settings.fences, resolver, settings.total) as dial:
-        visit = _Visit(settings, dial, now, first, tuple(credentials), agent)
+        visit = _Visit(settings, dial, now, first, tuple(credentials), agent, witness)
         return visit.calendar(validators)
+
+
+def fetch_text(
+    url: str, *, settings: FetchSettings, now: datetime, resolver: Resolver = system_resolver, most: int = 500_000
+) -> str:
+    """A small text that lies beside a calendar, as robots.txt does. Errors as those of `fetch_calendar`."""
+    first = settings.fences.target(url)
+    with Dial(settings.fences, resolver, settings.total) as dial:
+        visit = _Visit(replace(settings, max_bytes=most), dial, now, first, (), "")
+        got = visit.whole(Validators())
+    return got.body.decode("utf-8", "replace") if isinstance(got, Fetched) else ""
 
 
 def check_address(url: str, settings: FetchSettings, resolver: Resolver = system_resolver) -> Target:
@@ -186,8 +206,16 @@ class _Visit:
     first: Target
     credentials: tuple[Credential, ...]
     agent: str
+    witness: Witness = _unseen
 
     def calendar(self, validators: Validators) -> Fetched | NotModified:
+        """FetchError for a body that is no whole calendar."""
+        return self.whole(validators, _check_calendar)
+
+    def whole(
+        self, validators: Validators, check: Callable[[str, bytes], None] = lambda host, body: None
+    ) -> Fetched | NotModified:
+        """What lies at the end of all redirects, if `check` lets it pass."""
         with closing(DialAdapter(self.dial)) as adapter:
             target, response = self._arrived(adapter, validators)
             with closing(response):
@@ -195,7 +223,7 @@ class _Visit:
                     return NotModified()
                 self._check_status(target, response)
                 body = self._body(target, response)
-        _check_calendar(self._place(target), body)
+        check(self._place(target), body)
         kept = Validators(_kept(response.headers.get("ETag")), _kept(response.headers.get("Last-Modified")))
         return Fetched(body, kept)
 
@@ -209,6 +237,7 @@ class _Visit:
         target, seen = self.first, {self.first.url}
         for _ in range(MOST_HOPS + 1):
             response = self._asked(adapter, target, validators)
+            self.witness(target.url, response.status_code, response.headers)
             if response.status_code not in _REDIRECTS:
                 return target, response
             response.close()
