@@ -38,6 +38,8 @@ class Kind(StrEnum):
     """A subscription's number."""
     IMPORT = "import"
     """A queued run's number."""
+    ROUTE = "route"
+    """A queued batch's number: a file that goes into many calendars."""
     CHORE = "chore"
     """A chore's name."""
 
@@ -54,7 +56,7 @@ class Job:
         return f"{self.kind} {self.id}"
 
 
-PULLS, HOUSE = "subscriptions", "house"
+PULLS, ROUTES, HOUSE = "subscriptions", "routes", "house"
 
 
 def reading(calendar: CalendarRef) -> Job:
@@ -73,6 +75,10 @@ def importing(run: int, lms: str) -> Job:
     return Job(Kind.IMPORT, str(run), imports_into(lms))
 
 
+def routing(batch: int) -> Job:
+    return Job(Kind.ROUTE, str(batch), ROUTES)
+
+
 def chore(name: str) -> Job:
     return Job(Kind.CHORE, name, HOUSE)
 
@@ -85,7 +91,7 @@ def imports_into(lms: str) -> str:
 def strands(connections: Iterable[str]) -> Sequence[str]:
     """All there are, with these LMSs: the short work first."""
     names = list(connections)
-    return [HOUSE, *names, PULLS, *map(imports_into, names)]
+    return [HOUSE, *names, PULLS, *map(imports_into, names), ROUTES]
 
 
 class Storage(Protocol):

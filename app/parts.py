@@ -35,6 +35,7 @@ from app.imports.drift.policies import Policies
 from app.imports.pull.addresses import Fences
 from app.imports.pull.fetch import FetchSettings, check_urllib3
 from app.imports.pull.subscriptions import Subscriptions
+from app.imports.record.batch import Batch
 from app.imports.routed import Routed
 from app.imports.run import Imports, Policy, Run
 from app.jobs import Queues
@@ -180,7 +181,7 @@ class Parts:
         self.retention = Retention(self.engine, config.keep, self.now)
         self.erasure = Erasure(self.engine, self.imports, self.now, self._unlink, self.feeds.remove)
         self.refreshes = Refreshes(
-            self.engine, self.feeds, self.subscriptions, self.imports, self.drifts, self._chores()
+            self.engine, self.feeds, self.subscriptions, self.imports, self.routed, self.drifts, self._chores()
         )
 
     def _far(self) -> Far | None:
@@ -209,6 +210,11 @@ class Parts:
         """The queued import, begun by a worker as soon as one has a hand free."""
         self.queues.ask(jobs.importing(run.id, run.calendar.lms))
         return run
+
+    def told_a_router(self, batch: Batch) -> Batch:
+        """The same for a file that goes into many calendars."""
+        self.queues.ask(jobs.routing(batch.id))
+        return batch
 
     def _changed(self, calendar: CalendarRef) -> None:
         """An import wrote into the calendar: feeds show it anew, and somebody looks after it from now on."""

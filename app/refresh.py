@@ -14,11 +14,12 @@ from app.feeds.feed import Outcome
 from app.feeds.serve import Feeds
 from app.imports.drift.drifts import Drifts
 from app.imports.pull.subscriptions import NoSubscription, Subscriptions, Visit
+from app.imports.routed import Routed
 from app.imports.run import Imports, NoRun
 from app.imports.run import Outcome as Imported
 from app.jobs import Job, Kind
 from app.store import schedule
-from app.store.leases import Busy
+from app.store.leases import Busy, forget, left_behind
 from bridges.model import CalendarRef
 
 Stopping = Callable[[], bool]
@@ -53,11 +54,13 @@ class Refreshes:
     feeds: Feeds
     subscriptions: Subscriptions
     imports: Imports
+    routed: Routed
     drifts: Drifts
     chores: Mapping[str, Chore] = field(default_factory=dict)
 
     def due(self, now: datetime) -> Sequence[Job]:
         """What should be done now, the short work first; `now` is aware."""
+        self._put_back_what_died(now)
         pauses = {name: chore.every for name, chore in self.chores.items()}
         return [
             *map(jobs.chore, schedule.due(self.engine, pauses, now)),
@@ -69,7 +72,8 @@ class Refreshes:
 
     def queued(self) -> Sequence[Job]:
         """The imports that wait for a worker."""
-        return [jobs.importing(run, calendar.lms) for run, calendar in self.imports.due()]
+        runs = [jobs.importing(run, calendar.lms) for run, calendar in self.imports.due()]
+        return [*runs, *map(jobs.routing, self.routed.due())]
 
     def do(self, job: Job, now: datetime, stopping: Stopping = bool) -> Done:
         """Do it, if it is still due. Whatever goes wrong outside is told in what came of it; a fault of ours is
@@ -85,6 +89,8 @@ class Refreshes:
                 return self._pulled(int(job.id))
             case Kind.IMPORT:
                 return self._imported(int(job.id), stopping)
+            case Kind.ROUTE:
+                return self._routed(int(job.id))
             case Kind.CHORE:
                 return self._chore(job.id, now)
 
@@ -94,6 +100,18 @@ class Refreshes:
             self.feeds.put_back(CalendarRef.parse(job.id))
         elif job.kind is Kind.PULL:
             self.subscriptions.put_back(int(job.id))
+
+    def _put_back_what_died(self, now: datetime) -> None:
+        """Each books its next time before it begins: what a killed worker was at would wait for that."""
+        for name, holder in left_behind(self.engine, now):
+            what, _, id = name.partition(" ")
+            if what == "read":
+                self.feeds.put_back(CalendarRef.parse(id))
+            elif what == "subscription":
+                self.subscriptions.put_back(int(id))
+            else:
+                continue
+            forget(self.engine, name, holder)
 
     def run(self, now: datetime) -> Iterator[tuple[Job, Done]]:
         """Do what is due, one after the other, and tell what came of each as soon as it is done."""
@@ -111,6 +129,13 @@ class Refreshes:
         except (Busy, NoRun):
             return IN_VAIN
         return _written(outcome) if outcome else Done("failed", "it could not be begun")
+
+    def _routed(self, batch: int) -> Done:
+        try:
+            outcome = self.routed.take_up(batch)
+        except (Busy, NoRun):
+            return IN_VAIN
+        return Done(outcome.state, outcome.to_text().partition("\n")[0]) if outcome else Done("failed", "not begun")
 
     def _chore(self, name: str, now: datetime) -> Done:
         chore = self.chores.get(name)

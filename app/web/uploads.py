@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from flask import Request
+from werkzeug.datastructures import MultiDict
 
 from app.config import zone_of
 from app.ics.floating import Floating
@@ -52,7 +53,7 @@ def from_request(request: Request, parts: Parts) -> Import:
     floating, dry_run, approve, token; and include, exclude and rename, each as often as is liked.
     """
     _require_known(request.values)
-    return _job(request, parts, *target(request.values, parts))
+    return _job(request.values, body(request), parts, *target(request.values, parts))
 
 
 def routed(request: Request, parts: Parts) -> tuple[Import, Routes]:
@@ -65,16 +66,22 @@ def routed(request: Request, parts: Parts) -> tuple[Import, Routes]:
     if source == "upload":
         raise BadUpload("a routed import needs a name of its own: name=timetable")
     try:
-        return _job(request, parts, NOWHERE, source), routes_of(fields.getlist("route"))
+        return _job(fields, body(request), parts, NOWHERE, source), routes_of(fields.getlist("route"))
     except ValueError as error:
         raise BadUpload(str(error)) from error
 
 
-def _job(request: Request, parts: Parts, calendar: CalendarRef, source: str) -> Import:
-    fields, config = request.values, parts.config
+def of_fields(fields: MultiDict[str, str], data: bytes, parts: Parts) -> Import:
+    """The same of fields and a file that came in another way."""
+    _require_known(fields)
+    return _job(fields, data, parts, *target(fields, parts))
+
+
+def _job(fields: MultiDict[str, str], data: bytes, parts: Parts, calendar: CalendarRef, source: str) -> Import:
+    config = parts.config
     try:
         return Import(
-            body(request),
+            data,
             calendar,
             window_of(fields.get("from"), fields.get("to"), parts.now(), config.zone, config.imports.ahead_days),
             source,
@@ -130,7 +137,7 @@ def queue_routed(job: Import, routes: Routes, parts: Parts) -> Batch:
     """Have a worker do it: it is kept, and told by its batch's number."""
     if job.dry_run:
         raise BadUpload("a dry run is answered at once: leave 'background' or 'dry_run' away")
-    return parts.routed.queue(job, routes)
+    return parts.told_a_router(parts.routed.queue(job, routes))
 
 
 def body(request: Request) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.parts import Parts
 from tests.campus import browser, calendar, open_campus
 from tests.web.test_api import TWO_WEEKS
 
@@ -15,8 +16,13 @@ ROUTE = "route=title:*%20of%20*=>demo/course/{2}"
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> FlaskClient:
-    return browser(open_campus(tmp_path))
+def campus(tmp_path: Path) -> Parts:
+    return open_campus(tmp_path)
+
+
+@pytest.fixture
+def client(campus: Parts) -> FlaskClient:
+    return browser(campus)
 
 
 @pytest.fixture
@@ -87,3 +93,19 @@ def test_unstable_uids_are_held_with_a_way_out_that_works(client: FlaskClient, c
     report = renamed("match=content").json["report"]
     assert (report["unchanged"], report["created"], report["deleted"]) == (8, 0, 0)
     assert renamed("match=nonsense").status_code == 400
+
+
+def test_in_the_background_it_is_answered_at_once_and_done_by_a_worker(campus: Parts, client: FlaskClient) -> None:
+    """By what a sweep finds: nobody's word is needed."""
+    answer = send(client, "Talk of anatomy-1", query="name=timetable&background=true")
+    batch = answer.json["batch"]
+    assert (answer.status_code, answer.headers["Location"]) == (202, f"/api/imports/batches/{batch}")
+    assert answer.json["state"] == "queued"
+    told = {str(job): done.how for job, done in campus.refreshes.run(campus.now())}
+    assert told[f"route {batch}"] == "done"
+    shown: Any = client.get(answer.headers["Location"]).json
+    assert (shown["state"], len(shown["runs"])) == ("done", 1)
+
+
+def test_a_dry_run_is_not_sent_to_a_worker(client: FlaskClient) -> None:
+    assert send(client, "Talk of anatomy-1", query="name=t&background=true&dry_run=true").status_code == 400
