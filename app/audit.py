@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Engine, insert, select
 
@@ -27,7 +28,7 @@ class Deed:
 
 def note(engine: Engine, deed: Deed) -> None:
     """Add a line."""
-    values = {
+    values: dict[str, Any] = {
         "at": deed.at,
         "who": deed.who[:200],
         "what": deed.what[:200],
@@ -35,6 +36,8 @@ def note(engine: Engine, deed: Deed) -> None:
         "status": deed.status,
         "request": deed.request[:64],
     }
+    # what a hostile caller sent: PostgreSQL keeps no NUL
+    values = {name: said.replace("\0", "�") if isinstance(said, str) else said for name, said in values.items()}
     with writing(engine) as connection:
         connection.execute(insert(audit).values(values))
 

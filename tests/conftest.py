@@ -50,5 +50,9 @@ def stores_are_taken_back() -> Iterator[None]:
     stores.take_back()
 
 
+def pytest_configure() -> None:
+    stores.require()
+
+
 def pytest_unconfigure() -> None:
     stores.drop()

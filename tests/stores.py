@@ -8,6 +8,7 @@ import weakref
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.pool import Pool
 
@@ -90,6 +91,14 @@ def take_back() -> None:
         _connected.pop().close()
     while _lent:
         postgresql.give_back(_lent.pop())
+
+
+def require() -> None:
+    """Who asks for PostgreSQL gets it or an error: a run that skipped everything would look like one that passed."""
+    if ON == "postgresql" and not postgresql.answers():
+        pytest.exit(
+            f"no PostgreSQL at {postgresql.SERVER}: start one there, or name it in CALBRIDGE_TEST_POSTGRESQL", 1
+        )
 
 
 def drop() -> None:

@@ -22,15 +22,18 @@ NOTHING_READ = 2
 @contextmanager
 def told() -> Iterator[None]:
     """What the program raises on purpose: said as a sentence on standard error, with exit status 2."""
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import DataError, SQLAlchemyError
 
     from app.feeds.feed import Unknown
     from app.store.leases import Busy
-    from app.store.trouble import is_trouble, sentence
+    from app.store.trouble import UNFIT, is_trouble, sentence
     from bridges.errors import BridgeError
 
     try:
         yield
+    except DataError:
+        click.echo(f"calbridge: {UNFIT}", err=True)
+        sys.exit(NOTHING_READ)
     except SQLAlchemyError as error:
         if not is_trouble(error):
             raise

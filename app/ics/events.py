@@ -24,6 +24,10 @@ _REMEMBERED = 10_000
 _STATUS = {"TENTATIVE": Status.TENTATIVE, "CANCELLED": Status.CANCELLED, "CANCELED": Status.CANCELLED}
 
 
+LONGEST_UID = 500
+"""Letters: with four bytes each, as many as an index of PostgreSQL takes beside a calendar's name."""
+
+
 class Extra(NamedTuple):
     """One RDATE; a PERIOD brings its own length."""
 
@@ -165,7 +169,7 @@ class Reader:
         """Of numbered events all that have a time; the others are problems."""
         for order, component in events:
             self._index = component.index
-            self._uid = component.value("UID").strip() or None
+            self._uid = _uid(component) or None
             try:
                 entry = self._understood(component, order)
             except (Unreadable, RuleError) as error:
@@ -283,7 +287,7 @@ class Reader:
     def _zone(self, line: Line) -> tzinfo | None:
         tzid = line.head.tzid
         if not tzid or not tzid.strip():
-            return self.ladder.floats.zone
+            return self.ladder.resolve("").zone
         resolved = self.ladder.resolve(tzid)
         if resolved.zone is None and self.ladder.home is not None:
             raise Unreadable(f"its time zone '{tzid[:80]}' is unknown, and nobody said which zone the source means")
@@ -447,7 +451,15 @@ def _latest(component: Properties) -> str:
 
 def name_of(component: Properties) -> str:
     """What the event is known by: its UID, or the one that is made for it."""
-    return component.value("UID").strip() or _made_uid(component)
+    return _uid(component) or _made_uid(component)
+
+
+def _uid(component: Properties) -> str:
+    """As it is written; one that no index takes by its hash. RFC 7986, section 5.3, asks for less than 255 octets."""
+    uid = component.value("UID").strip()
+    if len(uid) <= LONGEST_UID:
+        return uid
+    return f"{hashlib.sha256(uid.encode('utf-8', 'replace')).hexdigest()[:32]}@long-uid"
 
 
 def _made_uid(component: Properties) -> str:

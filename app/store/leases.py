@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -129,6 +129,18 @@ def is_held(engine: Engine, name: str, now: datetime) -> bool:
     with engine.connect() as connection:
         row = connection.execute(select(tables.lease).where(tables.lease.c.name == name)).first()
     return row is not None and lives(row.holder, row.until, now)
+
+
+def left_behind(engine: Engine, now: datetime) -> Sequence[tuple[str, str]]:
+    """The names, each with its holder, that dead ones held: what they were at was cut off."""
+    with engine.connect() as connection:
+        rows = connection.execute(select(tables.lease)).all()
+    return [(row.name, row.holder) for row in rows if not lives(row.holder, row.until, now)]
+
+
+def forget(engine: Engine, name: str, holder: str) -> None:
+    """What was cut off has been seen to."""
+    given_back(engine, delete(tables.lease).where(tables.lease.c.name == name, tables.lease.c.holder == holder))
 
 
 def new_holder() -> str:

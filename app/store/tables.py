@@ -233,7 +233,7 @@ import_run = Table(
     Column("progress", JSON(none_as_null=True), doc="how far it has come, told once a second"),
     Column("wish", String(10), nullable=False, server_default="", doc="pause or cancel, until whoever runs it sees it"),
     Column("background", Boolean, nullable=False, server_default=false(), doc="a worker does it, another if that dies"),
-    Column("about", Integer, doc="the run that this one takes back, or tries the refused of again"),
+    Column("about", Integer, index=True, doc="the run that this one takes back, or tries the refused of again"),
     Column("basis", String(64), doc="hash of the file, its terms and all that reads it; null if it is worth a look"),
     Column("revision", Integer, doc="that of the calendar's ledger when the run ended"),
     Column("batch", Integer, index=True, doc="the routed import whose part it is; null where it is of its own"),
@@ -258,7 +258,7 @@ held_import = Table(
     Column("data", LargeBinary, nullable=False, doc="the file, compressed by zlib"),
     Column("terms", JSON, nullable=False, doc="how the file was to be imported: window, mode, grace, filters"),
     Column("objections", JSON, nullable=False, doc="why it waits, as sentences"),
-    Column("expires_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False, index=True),
     comment="imports that may go on, with the files that they are planned from again",
 )
 
@@ -449,7 +449,7 @@ subscription = Table(
     Column("enabled", Boolean, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("standing", String(20), nullable=False, doc="new, fine, held, left, failing, parked"),
-    Column("next_check", Instant, nullable=False),
+    Column("next_check", Instant, nullable=False, index=True),
     Column("failures", Integer, nullable=False),
     Column("missing_since", Instant, doc="since when the server knows no such calendar"),
     Column("ok_at", Instant, doc="when a whole calendar was last had or confirmed"),

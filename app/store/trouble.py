@@ -9,6 +9,9 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 OURS = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 """These are no trouble of the database's: a fault of this program."""
 
+UNFIT = "a text or a number of these cannot be kept: it is too long, too large, or holds a NUL"
+"""For a DataError: SQLite takes more than PostgreSQL."""
+
 _SAID = (
     (
         ("database or disk is full", "no space left on device", "disk full"),

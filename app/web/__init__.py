@@ -6,7 +6,7 @@ import logging
 from functools import partial
 
 from flask import Flask, Response, request
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from app.feeds.feed import Unknown
@@ -14,22 +14,26 @@ from app.ics import NotACalendar
 from app.metrics import Counted, Metrics
 from app.parts import Parts
 from app.store.leases import Busy
-from app.store.trouble import is_trouble, sentence
+from app.store.trouble import UNFIT, is_trouble, sentence
 from app.web import (
     access,
     api,
     approvals,
     audited,
     drift,
+    drift_pages,
     events,
     explain,
     feeds,
     health,
+    imports_pages,
     linking,
+    navigation,
     pages,
     session,
     signin,
     subscriptions,
+    subscriptions_pages,
     uploads,
 )
 from app.web.lane import EVERYWHERE, Lane
@@ -68,11 +72,15 @@ def flask_app(parts: Parts) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     session.install(app, parts)
     signin.install(app, parts)
+    navigation.install(app)
     for blueprint in (
         signin.bp,
         audited.bp,
         feeds.bp,
         pages.bp,
+        imports_pages.bp,
+        subscriptions_pages.bp,
+        drift_pages.bp,
         api.bp,
         events.bp,
         explain.bp,
@@ -108,6 +116,8 @@ def _failed(status: int, error: Exception) -> Response:
 
 def _without_store(error: SQLAlchemyError) -> Response:
     """The database is away, full or locked: nothing is half done, and asking again may help."""
+    if isinstance(error, DataError):
+        return answer(400, UNFIT)
     if not is_trouble(error):
         raise error
     log.warning("the store cannot be used: %s", sentence(error))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from app.imports.pull.fetch import Validators
@@ -69,6 +69,15 @@ def every_one(engine: Engine) -> Sequence[Subscription]:
     with engine.connect() as connection:
         rows = connection.execute(select(tables.subscription).order_by(tables.subscription.c.source))
         return [_subscription(row) for row in rows]
+
+
+def due(engine: Engine, now: datetime) -> Sequence[int]:
+    """The numbers of those whose time has come (`Subscription.is_due`), the one that waits longest first."""
+    table = tables.subscription.c
+    waiting = (table.next_check <= now, table.enabled.is_(true()), table.standing != Standing.PARKED.value)
+    with engine.connect() as connection:
+        query = select(table.id).where(*waiting).order_by(table.next_check, table.id)
+        return list(connection.execute(query).scalars())
 
 
 def by_id(engine: Engine, id: int) -> Subscription:

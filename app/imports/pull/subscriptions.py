@@ -169,8 +169,7 @@ class Subscriptions:
 
     def due(self, now: datetime) -> Sequence[int]:
         """The numbers of those to run now, the one that waits longest first."""
-        waiting = [each for each in self.list() if each.is_due(now)]
-        return [each.id for each in sorted(waiting, key=lambda each: (each.state.next_check, each.id))]
+        return register.due(self._engine, now)
 
     def run(self, id: int, *, approved: bool = False, unless_early: bool = False) -> Visit:
         """Fetch it now, and import what changed. Whatever goes wrong is told in the visit and kept in the history.

@@ -212,3 +212,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "what", "number", name="pk_import_page"),
         comment="what of a run's plan and report has no place in its row, a thousand to a page",
     )
+    # found by the test that looks at the plans of statements (tests/store/test_plans.py)
+    op.create_index("ix_import_run_about", "import_run", ["about"])
+    op.create_index("ix_held_import_expires_at", "held_import", ["expires_at"])
+    op.create_index("ix_subscription_next_check", "subscription", ["next_check"])
