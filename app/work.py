@@ -82,6 +82,7 @@ class Worker:
         self.stop = stop or Event()
         self._register = Register(engine, now)
         self._under_way: set[Job] = set()
+        self._cut_off: list[Job] = []
         self._lock = Lock()
         self._wake = Event()
         self._looked = self._asked = LONG_AGO
@@ -92,6 +93,7 @@ class Worker:
         while not self.stop.is_set():
             try:
                 self._register.beat(self._doing())
+                self._put_back()
                 self._sweep()
                 self._idle = not self._take()
             except SQLAlchemyError as error:
@@ -105,6 +107,13 @@ class Worker:
     def _doing(self) -> list[Job]:
         with self._lock:
             return sorted(self._under_way, key=str)
+
+    def _put_back(self) -> None:
+        """What was cut off by a store that went away is due as soon as that is there again."""
+        while self._cut_off:
+            self._refreshes.put_back(self._cut_off[-1])
+            self._cut_off.pop()
+            self._more = True
 
     # Finding work
 
@@ -180,6 +189,7 @@ class Worker:
             done = self._refreshes.do(job, self._now(), self.stop.is_set)
         except SQLAlchemyError as error:
             log.warning("the store cannot be used: %s", error)
+            self._cut_off.append(job)
             return type(error).__name__
         except Exception as error:
             log.exception("it failed, and is tried again")

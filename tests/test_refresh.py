@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import insert
 
 from app import jobs
 from app.cli import main
@@ -17,6 +18,9 @@ from app.imports.pull.wish import Wish
 from app.jobs import Job
 from app.parts import Parts, fetch_settings, open_parts
 from app.refresh import Done
+from app.store import tables
+from app.store.engine import writing
+from app.store.leases import new_holder
 from bridges.model import CalendarRef, Kind
 from tests import stores
 from tests.fakes.web import LECTURE, Web, answer, serving
@@ -103,6 +107,21 @@ def test_what_was_cut_off_is_due_at_once(campus: Campus) -> None:
     for job in cut:
         campus.parts.refreshes.put_back(job)
     assert [*campus.parts.refreshes.due(NOW)] == cut
+
+
+def test_what_a_killed_worker_was_at_is_due_at_once(campus: Campus) -> None:
+    """Its next time was booked before it began; the leases that it leaves behind tell what it was at."""
+    cut = [jobs.pulling(campus.subscribe()), jobs.reading(COURSE)]
+    campus.done()
+    engine = campus.parts.engine
+    dead = new_holder().replace("@", "@0")
+    with writing(engine) as connection:
+        for name in ("subscription 1", f"read {COURSE}"):
+            row = {"name": name, "holder": dead, "until": NOW + HOUR}
+            connection.execute(insert(tables.lease).values(row))
+    assert [*campus.parts.refreshes.due(NOW)] == cut
+    campus.done()
+    assert not campus.parts.refreshes.due(NOW)
 
 
 def test_a_failure_keeps_nobody_else_from_a_turn(campus: Campus) -> None:
