@@ -92,7 +92,7 @@ class Clock:
         if bisect_right(self._borders, instant) % 2 == 0:
             return instant
         local = instant.astimezone(self._zone)
-        twice = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+        twice = local.fold or local.utcoffset() != local.replace(fold=1).utcoffset()
         return instant if twice else local
 
     def text(self, moment: datetime) -> str:
@@ -167,9 +167,10 @@ def _categories(names: Iterable[str]) -> str:
     For libical splits a line no further after either, and ical.js takes the comma after `\\\\` for escaped.
     """
     known = list(filter(None, map(escaped, names)))
-    odd = any("\\" in name or '"' in name for name in known)
-    lines = known if odd else filter(None, [",".join(known)])
-    return "".join(fold(f"CATEGORIES:{line}\r\n") for line in lines)
+    joined = ",".join(known)
+    if "\\" in joined or '"' in joined:
+        return "".join(fold(f"CATEGORIES:{name}\r\n") for name in known)
+    return joined and fold(f"CATEGORIES:{joined}\r\n")
 
 
 _STATUS = {status: f"STATUS:{status.upper()}\r\n" for status in Status}
@@ -238,12 +239,13 @@ def fold(line: str) -> str:
     body = line.removesuffix("\r\n")
     end = line[len(body) :]
     raw = body.encode()
-    if len(raw) < 76 and body.isprintable():
+    plain = body.isprintable()  # none of those is
+    if len(raw) < 76 and plain:
         return line
     parts, start, room = [], 0, 75
     while start < len(raw):
         cut = _border(raw, start, start + room) if len(raw) - start > room else len(raw)
-        if strange := _ENDS_FOR_SOME.search(raw, start, cut):
+        if not plain and (strange := _ENDS_FOR_SOME.search(raw, start, cut)):
             cut = strange.end()
         parts.append(raw[start:cut])
         start, room = cut, 74
