@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, select
 from sqlalchemy.pool import Pool
 
 from app.store import tables
@@ -55,6 +55,14 @@ def at(file: Path | str) -> Engine:
     if ON == "sqlite":
         tables.metadata.create_all(engine)
     return engine
+
+
+def kept_in(engine: Engine) -> bytes:
+    """All that its tables hold, one value after the other, to look for what must not be there."""
+    with engine.connect() as connection:
+        rows = (row for table in tables.metadata.sorted_tables for row in connection.execute(select(table)))
+        values = (value for row in rows for value in row)
+        return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in values)
 
 
 def in_memory() -> Engine:

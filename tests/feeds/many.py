@@ -136,8 +136,12 @@ class Crowd:
         return self.campus.reads + self.campus.asked + self.campus.called
 
     def stored(self) -> dict[str, int]:
-        """Bytes in the store by table, as SQLite counts its pages."""
+        """Bytes in the store by table: its pages."""
         with self.world.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                ours = "FROM pg_tables WHERE schemaname = 'public'"
+                sizes = f"SELECT tablename, pg_total_relation_size(tablename::text) {ours}"
+                return {str(name): int(size) for name, size in connection.exec_driver_sql(sizes)}
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             query = "SELECT name, SUM(pgsize) FROM dbstat GROUP BY name"
             return {str(name): int(size) for name, size in connection.exec_driver_sql(query)}
