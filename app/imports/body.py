@@ -8,28 +8,28 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from io import SEEK_END, BytesIO
-from tempfile import TemporaryFile
-from typing import BinaryIO
+from tempfile import SpooledTemporaryFile
+from typing import IO, BinaryIO, cast
 from weakref import finalize
 
-PIECE = 1 << 18
+PIECE, LARGE = 1 << 18, 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """A file that can be read from anywhere. It is read by one thread at a time."""
+    """A file that can be read from anywhere; by one thread at a time."""
 
     file: BinaryIO
 
     @classmethod
-    def of(cls, stream: BinaryIO) -> Body:
+    def of(cls, stream: IO[bytes]) -> Body:
         """What comes out of a stream: as it is where it is a file, else copied into one."""
-        return cls(stream) if stream.seekable() else cls.spooled(iter(lambda: stream.read(PIECE), b""))
+        return cls(cast(BinaryIO, stream)) if stream.seekable() else cls.spooled(iter(lambda: stream.read(PIECE), b""))
 
     @classmethod
     def spooled(cls, pieces: Iterator[bytes]) -> Body:
         """These pieces, in a temporary file."""
-        file = TemporaryFile()  # noqa: SIM115 - closed with the body
+        file = cast(BinaryIO, SpooledTemporaryFile(LARGE))  # noqa: SIM115 - closed with the body
         body = cls(file)
         finalize(body, file.close)
         for piece in pieces:

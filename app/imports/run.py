@@ -129,7 +129,7 @@ class Imports:
         return same_again(job, last)
 
     def preview(self, job: Import) -> Run:
-        """What would be done, kept with the file: `approve` or `approve_later` do it. Touches nothing; errors as `run`."""
+        """What would be done, kept with the file: `approve` or `approve_later` do it. Errors as `run`."""
         case = self._import(replace(job, dry_run=True, approved=False), self._sink(job.calendar))
         return self._runs.get(self._works.preview(case, job))
 

@@ -11,6 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.config import zone_of
 from app.ics.floating import Floating
+from app.imports.body import Body, Data, pieces
 from app.imports.deciding.routes import Routes, routes_of
 from app.imports.deciding.rules import Rules, rename
 from app.imports.record.batch import NOWHERE, Batch
@@ -53,7 +54,7 @@ def from_request(request: Request, parts: Parts) -> Import:
     floating, dry_run, approve, token; and include, exclude and rename, each as often as is liked.
     """
     _require_known(request.values)
-    return _job(request.values, body(request), parts, *target(request.values, parts))
+    return _job(request.values, sent(request), parts, *target(request.values, parts))
 
 
 def routed(request: Request, parts: Parts) -> tuple[Import, Routes]:
@@ -66,7 +67,7 @@ def routed(request: Request, parts: Parts) -> tuple[Import, Routes]:
     if source == "upload":
         raise BadUpload("a routed import needs a name of its own: name=timetable")
     try:
-        return _job(fields, body(request), parts, NOWHERE, source), routes_of(fields.getlist("route"))
+        return _job(fields, sent(request), parts, NOWHERE, source), routes_of(fields.getlist("route"))
     except ValueError as error:
         raise BadUpload(str(error)) from error
 
@@ -77,7 +78,7 @@ def of_fields(fields: MultiDict[str, str], data: bytes, parts: Parts) -> Import:
     return _job(fields, data, parts, *target(fields, parts))
 
 
-def _job(fields: MultiDict[str, str], data: bytes, parts: Parts, calendar: CalendarRef, source: str) -> Import:
+def _job(fields: MultiDict[str, str], data: Data, parts: Parts, calendar: CalendarRef, source: str) -> Import:
     config = parts.config
     try:
         return Import(
@@ -141,14 +142,19 @@ def queue_routed(job: Import, routes: Routes, parts: Parts) -> Batch:
 
 
 def body(request: Request) -> bytes:
-    """The calendar file that was sent. BadUpload where there is none."""
+    """The calendar file that was sent, whole. BadUpload where there is none."""
+    return b"".join(pieces(sent(request)))
+
+
+def sent(request: Request) -> Data:
+    """The calendar file that was sent, on the disk where it is large. BadUpload where there is none."""
     if request.mimetype == "multipart/form-data":
         file = request.files.get("file")
         if file is None:
             raise BadUpload("the form has no file: send the calendar as the part called 'file'")
-        return bytes(file.read())
+        return Body.of(file.stream)
     if request.mimetype in CALENDAR_TYPES:
-        return bytes(request.get_data())
+        return Body.of(request.stream)
     raise BadUpload(
         f"a body of type '{request.mimetype or 'none'}' is not taken: "
         "send text/calendar, or multipart/form-data with a part called 'file'"

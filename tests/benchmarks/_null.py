@@ -10,12 +10,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from app.ics import Limits
+from app.imports.body import Data
 from app.imports.deciding.guard import Guard
 from app.imports.record.outcome import Outcome
 from app.imports.run import Imports
 from app.store import tables
 from app.store.engine import open_engine
-from bridges.contract import SinkRules
+from bridges.contract import Drop, Order, SinkRules
 from bridges.model import CalendarRef, Event, Kind, RemoteRef, SyncKey, Window
 
 NOW = datetime(2025, 12, 1, tzinfo=UTC)
@@ -49,11 +50,18 @@ class Nowhere:
         return []
 
 
-def imports(folder: Path, limits: Limits) -> Imports:
-    """Imports with a store of their own in that folder, made if it is not there."""
+class Batched(Nowhere):
+    """Takes many at a time."""
+
+    def carry_out(self, calendar: CalendarRef, orders: Sequence[Order]) -> Sequence[RemoteRef | None]:
+        return [None if isinstance(each, Drop) else each.ref or RemoteRef(f"e{next(self.numbers)}") for each in orders]
+
+
+def imports(folder: Path, limits: Limits, batch: int = 1) -> Imports:
+    """Imports with a store of their own in that folder, made if it is not there; into an LMS that takes so many."""
     engine = open_engine(f"sqlite:///{folder / 'store.sqlite3'}")
     tables.metadata.create_all(engine)
-    sink = Nowhere(count())
+    sink = Nowhere(count()) if batch == 1 else Batched(count(), SinkRules(finds_by_key=True, batch=batch))
     return Imports(
         engine,
         lambda lms: sink,
@@ -65,6 +73,6 @@ def imports(folder: Path, limits: Limits) -> Imports:
     )
 
 
-def bring(into: Imports, data: bytes, bounds: tuple[datetime, datetime], *, dry: bool = True) -> Outcome:
+def bring(into: Imports, data: Data, bounds: tuple[datetime, datetime], *, dry: bool = True) -> Outcome:
     """Import the file."""
     return into.run(data, HERE, Window(*bounds), dry_run=dry)

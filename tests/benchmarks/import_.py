@@ -260,16 +260,19 @@ def agreed(ours: Iterable[Occurrence], judged: Iterable[Any]) -> None:
 
 
 def remembered(count: int) -> Iterator[Row]:
-    """Peak memory over the idle process: read in portions from a file, and planned whole."""
-    for what, events, made in (
-        ("read", count, singles), ("read", count * 10, singles), ("read", count, masters),
-        ("plan", count, singles), ("plan", count * 10, singles),
-    ):  # fmt: skip
+    """Peak memory over the idle process, each in one of its own: read, planned, written, and the same file again."""
+    for events, made, steps in (
+        (count, singles, ("read", "plan", "write", "again")),
+        (count * 10, singles, ("read", "plan", "write", "again")),
+        (count, masters, ("read", "plan")),
+    ):
         with TemporaryDirectory() as folder:
             path = Path(folder) / "timetable.ics"
             size = path.write_bytes(made(events))
-            command = [sys.executable, "-m", "tests.benchmarks._memory", what, str(path)]
-            done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-        shown, peak = map(int, done.stdout.split())
-        work = f"{what} {events:,} {'events' if made is singles else 'masters'}, peak memory for {shown:,} occurrences"
-        yield work, f"{peak / 1024:,.0f} MB", f"{size / 2**20:,.0f} MB file", ""
+            for what in steps:
+                command = [sys.executable, "-m", "tests.benchmarks._memory", what, str(path)]
+                done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
+                shown, peak = map(int, done.stdout.split())
+                of = f"{events:,} {'events' if made is singles else 'masters'}"
+                work = f"{what} {of}, peak memory for {shown:,} occurrences"
+                yield work, f"{peak / 1024:,.0f} MB", f"{size / 2**20:,.0f} MB file", ""
