@@ -1,20 +1,22 @@
 """Traces, for whoever collects them: what each request and job asked of an LMS and of the store, and how long it took.
 
-OpenTelemetry's own instruments do it, where the extra is installed (`pip install calbridge[otel]`) and its usual
-variables name a collector. What leaves this process has been through the same redaction as the logs.
+OpenTelemetry sends them, where the extra is installed (`pip install calbridge[otel]`) and its usual variables name a
+collector. The spans are our own: its ready instruments tell whole addresses, know SQLAlchemy below 2.1 alone, and each
+asks for one exact version of the others. What leaves this process has been through the redaction of the logs.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from app.logs import redacted
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Flask, Response
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Tracer
@@ -24,9 +26,7 @@ log = logging.getLogger(__name__)
 
 ASKED = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_TRACES_EXPORTER")
 """Any of these variables asks for traces (OpenTelemetry's specification, "Environment Variable Specification")."""
-UNSAID = {"http.target", "url.path", "url.query"}
-"""What may be a credential as a whole: the path of a feed, of a link in a mail, the answer of a provider."""
-BESIDE = "healthz,readyz,metrics,version,static/.*"
+BESIDE = {"/healthz", "/readyz", "/metrics", "/version"}
 """Requests that tell nobody anything."""
 
 
@@ -48,17 +48,18 @@ def begin(
     return provider
 
 
-def watch(provider: TracerProvider, engine: Engine, app: Flask | None = None) -> None:
-    """Let this provider hear of the application's requests, of ours to others, and of questions to the store."""
+def watch(provider: TracerProvider, engine: Engine, app: Flask | None = None) -> Callable[[], None]:
+    """Let this provider hear of the application's requests, of ours to others, and of questions to the store.
+
+    What is given back ends that for requests to others, which all sessions share.
+    """
     from opentelemetry import trace
-    from opentelemetry.instrumentation.flask import FlaskInstrumentor
-    from opentelemetry.instrumentation.requests import RequestsInstrumentor
 
     trace.set_tracer_provider(provider)
-    RequestsInstrumentor().instrument(tracer_provider=provider)
     _hear(engine, provider.get_tracer("calbridge.store"))
     if app is not None:
-        FlaskInstrumentor().instrument_app(app, tracer_provider=provider, excluded_urls=BESIDE)  # type: ignore[no-untyped-call]
+        _serve(app, provider.get_tracer("calbridge.web"))
+    return _call(provider.get_tracer("calbridge.calls"))
 
 
 @contextmanager
@@ -90,6 +91,65 @@ def redacting(exporter: SpanExporter, secrets: Iterable[str] = ()) -> SpanExport
             return exporter.force_flush(timeout_millis)
 
     return Redacting()
+
+
+def _serve(app: Flask, tracer: Tracer) -> None:
+    """A span for each request, named by its rule; within that of a proxy that sends `traceparent`."""
+    from flask import g, request
+    from opentelemetry import context, propagate, trace
+
+    def begun() -> None:
+        if request.path in BESIDE:
+            return
+        rule = request.url_rule.rule if request.url_rule else "no such page"
+        about = {"http.request.method": request.method, "http.route": rule}
+        within = propagate.extract(dict(request.headers))
+        span = tracer.start_span(f"{request.method} {rule}", within, trace.SpanKind.SERVER, about)
+        g.calbridge_span = span, context.attach(trace.set_span_in_context(span))
+
+    def answered(response: Response) -> Response:
+        if "calbridge_span" in g:
+            g.calbridge_span[0].set_attribute("http.response.status_code", response.status_code)
+        return response
+
+    def ended(error: BaseException | None) -> None:
+        if "calbridge_span" in g:
+            span, token = g.pop("calbridge_span")
+            if error is not None:
+                span.record_exception(error)
+            context.detach(token)
+            span.end()
+
+    app.before_request_funcs.setdefault(None, []).insert(0, begun)
+    app.after_request(answered)
+    app.teardown_request(ended)
+
+
+def _call(tracer: Tracer) -> Callable[[], None]:
+    """A span for each request of ours to others, with the host alone. Those of the exporter itself tell nobody."""
+    from opentelemetry import context, trace
+    from requests import PreparedRequest, Session
+    from requests import Response as Answer
+
+    send = Session.send
+
+    def traced(self: Session, request: PreparedRequest, **options: Any) -> Answer:
+        if context.get_value(context._SUPPRESS_INSTRUMENTATION_KEY):
+            return send(self, request, **options)
+        about = {
+            "http.request.method": str(request.method),
+            "server.address": urlsplit(request.url or "").hostname or "",
+        }
+        with tracer.start_as_current_span(f"call {request.method}", None, trace.SpanKind.CLIENT, about) as span:
+            answer = send(self, request, **options)
+            span.set_attribute("http.response.status_code", answer.status_code)
+            return answer
+
+    def undo() -> None:
+        Session.send = send  # type: ignore[method-assign]
+
+    Session.send = traced  # type: ignore[method-assign]
+    return undo
 
 
 def _hear(engine: Engine, tracer: Tracer) -> None:
@@ -137,13 +197,12 @@ def _provider(environment: Mapping[str, str], secrets: Iterable[str]) -> TracerP
 
 def _clean(span: ReadableSpan, secrets: Sequence[str]) -> ReadableSpan:
     from opentelemetry.sdk.trace import Event, ReadableSpan
-    from opentelemetry.trace import SpanKind, Status
+    from opentelemetry.trace import Status
 
     events = [Event(each.name, _values(each.attributes, secrets), each.timestamp) for each in span.events]
     said = span.status.description
-    unknown = span.kind is SpanKind.SERVER and "http.route" not in (span.attributes or {})
     return ReadableSpan(
-        name=span.name.partition(" ")[0] if unknown else redacted(span.name, secrets),
+        name=redacted(span.name, secrets),
         context=span.context,
         parent=span.parent,
         resource=span.resource,
@@ -159,5 +218,5 @@ def _clean(span: ReadableSpan, secrets: Sequence[str]) -> ReadableSpan:
 
 
 def _values(attributes: Mapping[str, Any] | None, secrets: Sequence[str]) -> dict[str, Any]:
-    kept = ((key, value) for key, value in (attributes or {}).items() if key not in UNSAID)
-    return {key: redacted(value, secrets) if isinstance(value, str) else value for key, value in kept}
+    told = (attributes or {}).items()
+    return {key: redacted(value, secrets) if isinstance(value, str) else value for key, value in told}

@@ -70,7 +70,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     ),
     "app.web": (
         PROMISES
-        | {"app.config", "app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics"}
+        | {"app.config", "app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics", "app.doctor"}
         | {"app.store.leases", "app.store.trouble", "app.erasure", "app.metrics", "app.accounts", "app.audit", "app.notices"}
         | {"app.store.values"},
         {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog", "sqlalchemy"},
@@ -83,6 +83,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "app.feeds",
             "app.imports",
             "app.ics",
+            "app.doctor",
             "app.tokens",
             "app.web",
             "app.work",
@@ -104,7 +105,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {"click", "redis"},
     ),
     "app.cautions": ({"app.config"}, set()),
-    "app.traces": ({"app.logs"}, {"flask", "opentelemetry", "sqlalchemy"}),
+    "app.traces": ({"app.logs"}, {"flask", "opentelemetry", "requests", "sqlalchemy"}),
     "app.tied": (set(), set()),
     "app.logs": (set(), {"structlog"}),
     "app.audit": ({"app.store"}, {"sqlalchemy"}),

@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 import requests
-from opentelemetry.instrumentation.flask import FlaskInstrumentor
-from opentelemetry.instrumentation.requests import RequestsInstrumentor
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -37,7 +35,7 @@ class Traced:
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(redacting(self.kept, [WORD])))
         self.app = create_app(campus)
-        watch(provider, campus.engine, self.app)
+        self.stop = watch(provider, campus.engine, self.app)
         self.tracer = provider.get_tracer("test")
         self.web = self.app.test_client()
 
@@ -62,8 +60,7 @@ def campus(tmp_path: Path) -> Parts:
 def traced(campus: Parts) -> Iterator[Traced]:
     made = Traced(campus)
     yield made
-    FlaskInstrumentor().uninstrument_app(made.app)  # type: ignore[no-untyped-call]
-    RequestsInstrumentor().uninstrument()
+    made.stop()
 
 
 def test_a_request_is_traced_with_what_it_asked_the_store(traced: Traced) -> None:
