@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import click
 
-from app.cli import calendars, checking, credentials, drift, feeds, imports, keeping, serving, store, subscriptions
+from app.cli import (
+    calendars,
+    checking,
+    credentials,
+    doctor,
+    drift,
+    feeds,
+    imports,
+    keeping,
+    serving,
+    store,
+    subscriptions,
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -22,6 +34,7 @@ for _command in (
     *(feeds.feed, feeds.refresh),
     *(imports.import_file, imports.run, imports.batch, imports.undo, imports.purge),
     drift.drift,
+    doctor.doctor,
     subscriptions.subscription,
     *(credentials.token, credentials.admin, credentials.link),
     *(

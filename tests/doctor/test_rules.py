@@ -47,6 +47,7 @@ SUMMARY:Marine biology
 END:VEVENT
 """
 CLEAN = HEAD + ZONE + EVENT + "END:VCALENDAR\n"
+SIDES = ZONE.split("Oslo\n")[1].split("END:VTIMEZONE")[0]
 START, END = "DTSTART;TZID=Europe/Oslo:20261021T101500\n", "DTEND;TZID=Europe/Oslo:20261021T120000\n"
 SERIES = "RRULE:FREQ=WEEKLY;COUNT=4\n"
 OTHER = EVENT.replace(SERIES, "").replace("UID:a@school", "UID:b@school")
@@ -108,7 +109,7 @@ FAULTS: Mapping[str, bytes] = {
     "zone-name": raw(CLEAN.replace("Europe/Oslo", "W. Europe Standard Time")),
     "zone-twice": changed(after("END:VTIMEZONE\n", ZONE)),
     "zone-bare": raw(HEAD + "BEGIN:VTIMEZONE\nTZID:Europe/Oslo\nEND:VTIMEZONE\n" + EVENT + "END:VCALENDAR\n"),
-    "zone-history": changed(after("END:DAYLIGHT\n", ZONE.split("END:DAYLIGHT")[0].split("Oslo\n")[1] + "END:DAYLIGHT\n")),
+    "zone-history": changed(after("END:DAYLIGHT\n", SIDES)),
     "zone-offset": changed(("TZOFFSETTO:+0100\n", "")),
     "zone-rule-day": changed((";BYDAY=-1SU", "")),
     "zone-rule": changed(("FREQ=YEARLY;BYMONTH=10", "FREQ=MONTHLY")),
