@@ -105,6 +105,8 @@ def feed_set(slug: str, settings: tuple[str, ...]) -> None:
     learningspace   on: answer at /w/api/v2/public_calendar.ics and .json, too, in LearningSpace's shape
     cors            on: scripts of any web page may read it
     gzip            off: never compressed, for programs that ask for gzip and cannot read it
+    tag             calendar=>category, as in tag='learn/course/_12*=>Biology|learn/institution=>Campus'
+    utc             on: all times in UTC, for programs that misread time zones
     """
     with told():
         for key, value in parts().feeds.set(slug, settings).to_json().items():

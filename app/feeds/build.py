@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from app.feeds.cursor import Cursor
-from app.feeds.dialects import CALENDARS, extra, spoken, worded
+from app.feeds.dialects import CALENDARS, extra, shown_in, spoken, worded
 from app.feeds.feed import Feed, Form, Shown, Version
 from app.feeds.policies import COLOURS, Policies, Privacy, applied
 from app.feeds.schema import VERSION
@@ -25,7 +25,7 @@ from app.ics.jcal import jcal
 from app.ics.render import Clock, Cover, Published, clean, clean_url, join, one_line, piece
 from app.ics.vtimezone import differs, vtimezone
 from app.store.values import event_from_json, event_to_json
-from bridges.model import AllDay, Event, Found, RemoteRef, Status, Timed, When, Window, instant
+from bridges.model import AllDay, CalendarRef, Event, Found, RemoteRef, Status, Timed, When, Window, instant
 
 EDITION = 5
 """Raise it when the same reading gives other bytes than before: bodies in the store are then built again."""
@@ -162,17 +162,20 @@ class Press:
         """The press for a feed; what makes no difference to a piece is left out, so that feeds share them."""
         policies = spoken(form, feed.policies)
         shared = replace(policies, back=None, ahead=None, colour="", learningspace=False, cors=False, gzip=True)
+        if form not in CALENDARS:
+            shared = replace(shared, utc=False)
         first, last = window.start.astimezone(zone), window.end.astimezone(zone)
         return cls(form, shared, zone, first.year, last.year, longest)
 
-    def maker(self, lms: str) -> Callable[[bytes], Piece]:
-        """What makes the piece of a packed event of that LMS."""
-        clock = Clock(self.zone, self.first_year, self.last_year)
+    def maker(self, calendar: CalendarRef) -> Callable[[bytes], Piece]:
+        """What makes the piece of a packed event of that calendar."""
+        clock = Clock(shown_in(self.form, self.policies, self.zone), self.first_year, self.last_year)
+        lms, name = calendar.lms, str(calendar)
         write = _WRITERS[self.form]
 
         def make(line: bytes) -> Piece:
             item = unpack(line)
-            told = applied(self.policies, item.event, item.kind)
+            told = applied(self.policies, item.event, item.kind, name)
             uid, modified = uid_of(lms, item.ref), item.modified.isoformat()
             if told is None:
                 return Piece(_order(item.event.when, uid), *_span(item.event.when, self.zone), b"", modified)
@@ -251,7 +254,8 @@ def assemble(
     if form in CALENDARS:
         name = spoken(form, feed.policies).colour
         colour = (name, COLOURS[name]) if name else None
-        stream = join(Cover(feed.title, zone, every, first.year, last.year, colour), bodies)
+        told_in = shown_in(form, feed.policies, zone)
+        stream = join(Cover(feed.title, told_in, every, first.year, last.year, colour), bodies)
         return jcal(stream) if form is Form.JCAL else stream
     if form is Form.LEARNINGSPACE:
         return b'{"events":[%b]}\n' % b",".join(bodies)

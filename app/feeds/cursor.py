@@ -68,7 +68,7 @@ class Cursor:
 
 def rules_of(feed: Feed, zone: ZoneInfo) -> bytes:
     """What has to be equal for two states of a feed to be told apart event by event."""
-    shown = replace(feed.policies, alarm=None, colour="", learningspace=False, cors=False, gzip=True)
+    shown = replace(feed.policies, alarm=None, colour="", learningspace=False, cors=False, gzip=True, utc=False)
     told = [feed.id, feed.view, zone.key, shown.to_json()]
     return sha256(json.dumps(told, sort_keys=True).encode()).digest()[:8]
 

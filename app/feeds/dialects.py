@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypeGuard
+from zoneinfo import ZoneInfo
 
 from app.feeds.feed import Form
 from app.feeds.policies import Cancelled, Policies
@@ -84,6 +85,11 @@ DIFFERENCES = (
         "clients' own behaviour: no report of one",
     ),
 )
+
+
+def shown_in(form: Form, policies: Policies, zone: ZoneInfo) -> ZoneInfo:
+    """The zone of a stream's times: some programs misread a VTIMEZONE, and are told UTC where somebody asked for it."""
+    return ZoneInfo("UTC") if policies.utc and form in CALENDARS else zone
 
 
 def spoken(form: Form, policies: Policies) -> Policies:

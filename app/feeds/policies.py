@@ -60,8 +60,10 @@ class Policies:
     """What a feed shows. Patterns are those of a shell, whatever the case; one that begins with `!` leaves out.
 
     `back` and `ahead` are days, None for as many as are read; `alarm` is minutes before the start; `rename` holds
-    `pattern=>new title`, of which the first that fits counts. With `learningspace` it answers at LearningSpace's own
-    addresses, too; with `cors` the scripts of any page may read it; without `gzip` it is never compressed.
+    `pattern=>new title`, of which the first that fits counts; `tag` holds `pattern=>category`, which all events get of
+    a calendar whose name fits. With `utc` the times of an iCalendar stream are in UTC and in no zone. With
+    `learningspace` it answers at LearningSpace's own addresses, too; with `cors` the scripts of any page may read it;
+    without `gzip` it is never compressed.
     """
 
     cancelled: Cancelled = Cancelled.OMIT
@@ -77,6 +79,8 @@ class Policies:
     learningspace: bool = False
     cors: bool = False
     gzip: bool = True
+    tag: tuple[str, ...] = ()
+    utc: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Only what is not as usual, so that a policy added later changes nothing that is kept."""
@@ -117,12 +121,15 @@ def changed(policies: Policies, settings: Iterable[str]) -> Policies:
     return policies
 
 
-def applied(policies: Policies, event: Event, kind: str = "") -> Event | None:
-    """The event as the feed tells it, None for one that it does not show. `kind` is the LMS's word for it."""
+def applied(policies: Policies, event: Event, kind: str = "", calendar: str = "") -> Event | None:
+    """The event as the feed tells it, None for one that it does not show.
+
+    `kind` is the LMS's word for it, `calendar` the name of where it stands.
+    """
     cancelled = event.status is Status.CANCELLED
     if (cancelled and policies.cancelled is Cancelled.OMIT) or not _wanted(policies, event, kind):
         return None
-    event = _private(policies.privacy, _renamed(policies.rename, event))
+    event = _private(policies.privacy, _tagged(policies.tag, _renamed(policies.rename, event), calendar))
     if cancelled and policies.cancelled in (Cancelled.MARK, Cancelled.BOTH):
         status = Status.CONFIRMED if policies.cancelled is Cancelled.MARK else Status.CANCELLED
         event = replace(event, title=f"{GONE}{event.title}", status=status)
@@ -159,6 +166,13 @@ def _renamed(rules: tuple[str, ...], event: Event) -> Event:
     return event
 
 
+def _tagged(rules: tuple[str, ...], event: Event, calendar: str) -> Event:
+    """The event with the categories of its calendar first, for clients that give an event one colour."""
+    parts = (rule.partition(ARROW) for rule in rules)
+    tags = [tag.strip() for pattern, _, tag in parts if _any([pattern.strip()], [calendar.casefold()])]
+    return replace(event, categories=tuple(dict.fromkeys([*tags, *event.categories]))) if tags else event
+
+
 def _private(privacy: Privacy, event: Event) -> Event:
     if privacy is Privacy.BUSY_ONLY:
         return Event(BUSY, event.when, status=event.status)
@@ -189,13 +203,16 @@ def _patterns(text: str) -> tuple[str, ...]:
     return tuple(part for each in text.split("|") if (part := each.strip()))
 
 
-def _renames(text: str) -> tuple[str, ...]:
-    rules = _patterns(text)
-    for rule in rules:
-        pattern, arrow, title = rule.partition(ARROW)
-        if not arrow or not pattern.strip() or not title.strip():
-            raise ValueError(f"'{rule}' renames nothing: write 'old title{ARROW}new title', several with |")
-    return rules
+def _rules(old: str, new: str) -> Callable[[str], tuple[str, ...]]:
+    def read(text: str) -> tuple[str, ...]:
+        rules = _patterns(text)
+        for rule in rules:
+            pattern, arrow, wanted = rule.partition(ARROW)
+            if not arrow or not pattern.strip() or not wanted.strip():
+                raise ValueError(f"'{rule}' changes nothing: write '{old}{ARROW}{new}', several with |")
+        return rules
+
+    return read
 
 
 def _colour(text: str) -> str:
@@ -225,7 +242,8 @@ _READ: Mapping[str, Callable[[str], object]] = {
     "kind": _patterns,
     "category": _patterns,
     "title": _patterns,
-    "rename": _renames,
+    "rename": _rules("old title", "new title"),
+    "tag": _rules("calendar", "category"),
     "privacy": _one_of(Privacy),
     "cancelled": _one_of(Cancelled),
     "alarm": _minutes,
@@ -233,4 +251,5 @@ _READ: Mapping[str, Callable[[str], object]] = {
     "learningspace": _switch,
     "cors": _switch,
     "gzip": _switch,
+    "utc": _switch,
 }

@@ -117,7 +117,7 @@ class Shelf:
             row = connection.execute(select(table.hash, table.found).where(_of(calendar))).one()
             drawer = None if old else _unstowed(connection, calendar, press, row.hash, row.found)
         if drawer is None:
-            drawer = draw(old, row.hash, row.found, press.maker(calendar.lms))
+            drawer = draw(old, row.hash, row.found, press.maker(calendar))
             self._stow(calendar, press, drawer)
         if drawer.size <= ROOM // 2:
             with self._lock:

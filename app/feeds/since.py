@@ -99,7 +99,7 @@ def head_of(body: bytes) -> dict[str, Any]:
 def told(feed: Feed, readings: Mapping[CalendarRef, Lines], window: Window, zone: ZoneInfo) -> dict[str, Told]:
     """The events of these lines of its calendars that the feed shows in that window, by UID."""
     press = Press.of(Form.JSON, feed, window, zone)
-    pieces = (map(press.maker(calendar.lms), lines.values()) for calendar, lines in readings.items())
+    pieces = (map(press.maker(calendar), lines.values()) for calendar, lines in readings.items())
     return {piece.uid: json.loads(piece.body) for piece in within(window, merged(pieces))}
 
 

@@ -82,7 +82,7 @@ def built(count: int) -> Iterator[Row]:
     events = [lesson(number) for number in range(count)]
     packed = pack(events)
     changed = pack([*events[:-1], replace(events[-1], event=replace(events[-1].event, title="Flyttet"), sequence=9)])
-    make = Press.of(Form.ICS, FEED, WINDOW, OSLO).maker("learn")
+    make = Press.of(Form.ICS, FEED, WINDOW, OSLO).maker(COURSE)
     drawer = draw(None, "one", packed, make)
     items = [
         Published(uid_of("learn", each.ref), each.event, each.modified, each.modified, each.sequence) for each in events

@@ -19,7 +19,8 @@ from app.feeds.schema import SCHEMA
 from bridges.model import AllDay, CalendarRef, Event, Found, Kind, RemoteRef, Status, Timed, When
 from tests.feeds.world import BERLIN, HOUR, MONDAY, complaints, lesson
 
-FEED = Feed(1, "math", "Mathematik; I, \n II", CalendarRef("school", Kind.COURSE, "math"), True, True, MONDAY)
+COURSE = CalendarRef("school", Kind.COURSE, "math")
+FEED = Feed(1, "math", "Mathematik; I, \n II", COURSE, True, True, MONDAY)
 WINDOW = USUAL_HORIZON.at(MONDAY.astimezone(BERLIN))
 
 
@@ -29,7 +30,7 @@ def shown(*events: Event) -> list[Shown]:
 
 def body(form: Form, *events: Event, zone: ZoneInfo = BERLIN, policies: Policies = USUAL) -> bytes:
     feed = replace(FEED, policies=policies)
-    drawer = draw(None, "hash", pack(shown(*events)), Press.of(form, feed, WINDOW, zone).maker("school"))
+    drawer = draw(None, "hash", pack(shown(*events)), Press.of(form, feed, WINDOW, zone).maker(COURSE))
     return assemble(form, feed, WINDOW, zone, HOUR, drawer.pieces)
 
 

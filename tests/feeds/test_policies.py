@@ -145,7 +145,7 @@ def test_the_link_stands_in_the_text_too(feeds: Feeds) -> None:
         ("privacy=some", "full, no-description, busy-only"),
         ("cancelled=no", "omit, mark, show, both"),
         ("colour=#fff", "black, blue"),
-        ("rename=a", "renames nothing"),
+        ("rename=a", "changes nothing"),
     ],
 )
 def test_a_setting_that_is_wrong_says_what_fits(feeds: Feeds, setting: str, said: str) -> None:
