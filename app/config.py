@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -19,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import bridges
+from app.zonerules import prefer_newest
 
 _PLAIN_ADDRESS = r"^([A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+)?$"
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
@@ -137,6 +139,16 @@ class Feeds(_Section):
     """Read twice as often after a change, less often at night and where nothing changes for days (4 times at most)."""
     grace_days: int = Field(default=14, ge=0, le=3650)
     """How many days a calendar is shown that its LMS denies or has no more. Then its feed says so and shows nothing."""
+    embed: list[str] = ["*"]
+    """Sites whose pages may frame the list of a public feed, as https://learn.example.edu; * is all, [] is nobody."""
+
+    @field_validator("embed")
+    @classmethod
+    def _sites(cls, sites: list[str]) -> list[str]:
+        for site in sites:
+            if not re.fullmatch(r"\*|https?://(?:\*\.)?[A-Za-z0-9.-]+(?::\d{1,5})?", site):
+                raise ValueError(f"'{site}' is no site: write it as https://learn.example.edu")
+        return sites
 
     @property
     def every(self) -> timedelta:
@@ -368,7 +380,11 @@ def load(path: str | Path | None, environment: Mapping[str, str]) -> Config:
 
 
 def parse(text: str, environment: Mapping[str, str]) -> Config:
-    """The configuration written in `text`; `environment` answers `{ env = "NAME" }` values."""
+    """The configuration written in `text`; `environment` answers `{ env = "NAME" }` values.
+
+    It is where the first zones are made, and so where it is settled whose zone rules count.
+    """
+    prefer_newest()
     try:
         tree = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

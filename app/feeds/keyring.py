@@ -135,6 +135,37 @@ def revoke(engine: Engine, slug: str, name: str | None, now: datetime) -> int:
         return _revoke(connection, now, or_(table.id.in_(ids), table.parent_id.in_(ids)))
 
 
+def renew(engine: Engine, token: str, slug: str, now: datetime) -> str:
+    """A new secret in place of this one, told this once, by whoever holds it; what was made from it is dead.
+
+    Unknown as `opened_by`, Disabled too.
+    """
+    opened_by(engine, token, slug, now)
+    table = tables.feed_token.c
+    with writing(engine) as connection:
+        row = _own(connection, token, slug)
+        _revoke(connection, now, or_(table.id == row.id, table.parent_id == row.id))
+        more = {"until": row.until, "narrow": row.narrow, "parent_id": row.parent_id}
+        return mint(connection, row.feed_id, now, _name(row), **more)
+
+
+def give_up(engine: Engine, token: str, slug: str, now: datetime) -> int:
+    """Kill the token and those made from it, by whoever holds it: how many. Errors as those of `renew`."""
+    opened_by(engine, token, slug, now)
+    table = tables.feed_token.c
+    with writing(engine) as connection:
+        row = _own(connection, token, slug)
+        return _revoke(connection, now, or_(table.id == row.id, table.parent_id == row.id))
+
+
+def _own(connection: Connection, token: str, slug: str) -> Row[Any]:
+    """The row of a token that is alive. Unknown if it has died meanwhile."""
+    found = next((row for row in _alive(connection, named_one(connection, slug)) if row.hash == hashed(token)), None)
+    if found is None:
+        raise Unknown("there is no such feed")
+    return found
+
+
 def revoke_everything(engine: Engine, now: datetime) -> int:
     """Kill every token of every feed: how many there were."""
     with writing(engine) as connection:

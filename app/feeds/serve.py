@@ -192,6 +192,21 @@ class Feeds:
         such token."""
         return keyring.add_child(self._engine, token, slug, name, until, self._now(), narrow)
 
+    def renew(self, token: str, slug: str) -> str:
+        """A new secret for whoever holds this one, told this once; it and what was made from it are dead.
+
+        Unknown where the token does not open that feed, Disabled where it is switched off.
+        """
+        made = keyring.renew(self._engine, token, slug, self._now())
+        self.changes += 1
+        return made
+
+    def give_up(self, token: str, slug: str) -> int:
+        """Kill the token and those made from it, by whoever holds it: how many. Errors as those of `renew`."""
+        killed = keyring.give_up(self._engine, token, slug, self._now())
+        self.changes += 1
+        return killed
+
     def require(self, token: str, slug: str) -> None:
         """Unknown where the token does not open that feed, Disabled where it is switched off."""
         keyring.opened_by(self._engine, token, slug, self._now())
