@@ -92,15 +92,16 @@ class Readers:
                 thread.join(40)
 
 
-def killed_in_turn(*, events: int, calendars: int, say: Say, down: float = DOWN) -> str:
-    """Run it once. AssertionError where anything was lost, doubled or not answered; else what happened."""
+def killed_in_turn(*, events: int, calendars: int, say: Say, down: float = DOWN, latency: float = 0.0) -> str:
+    """Run it once, with an LMS that takes `latency` seconds for each answer. AssertionError where anything was lost,
+    doubled or not answered; else what happened."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name, postgres() as database:
         folder = Path(name)
         redis = Redis(folder)
         redis.start()
         try:
-            with _lms(folder, calendars) as connection:
+            with _lms(folder, calendars, latency) as connection:
                 config = _config(folder, database, redis, connection)
                 told = _told(folder, config, database, redis, events, calendars, say, down)
         finally:
@@ -292,7 +293,7 @@ def _alive(url: str) -> bool:
 
 
 @contextmanager
-def _lms(folder: Path, calendars: int) -> Iterator[str]:
+def _lms(folder: Path, calendars: int, latency: float) -> Iterator[str]:
     """The fake Blackboard in a process of its own; yields the table that connects to it."""
     journal = folder / "journal"
     command = [sys.executable, "-m", "tests.fakes", "blackboard", "--journal", str(journal)]
@@ -309,6 +310,9 @@ def _lms(folder: Path, calendars: int) -> Iterator[str]:
                 item = {"calendarId": f"_{number + 1}_1", "title": "Seminar", "start": _iso(starts)}
                 item["end"] = _iso(starts + timedelta(hours=1))
                 requests.post(f"{url}/_fake/items", json=item, timeout=60).raise_for_status()
+            if latency:
+                slow = {"kind": "slow", "seconds": latency, "times": -1}
+                requests.post(f"{url}/_fake/faults", json=slow, timeout=60).raise_for_status()
             yield Path(f"{journal}.toml").read_text("utf-8")
         finally:
             process.kill()
