@@ -106,7 +106,7 @@ def built(count: int) -> Iterator[Row]:
     yield (f"one of {count:,} changed (icalendar: all anew)", *times, f"{slow / again:.0f}")
 
 
-def anew(packed: bytes, make: Callable[[bytes], Piece | None]) -> bytes:
+def anew(packed: bytes, make: Callable[[bytes], Piece]) -> bytes:
     return joined(draw(None, "", packed, make))
 
 

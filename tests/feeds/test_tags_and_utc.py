@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from icalendar import Calendar
@@ -31,7 +32,7 @@ def feeds(world: World) -> Feeds:
 
 def categories(feeds: Feeds) -> dict[str, list[str]]:
     told = json.loads(feeds.snapshot_for_public("all", Form.JSON).body)["events"]
-    ics = Calendar.from_ical(feeds.snapshot_for_public("all", Form.ICS).body).walk("VEVENT")
+    ics: Any = Calendar.from_ical(feeds.snapshot_for_public("all", Form.ICS).body).walk("VEVENT")
     found = {str(each["SUMMARY"]): list(map(str, each.categories)) for each in ics}
     assert {each["title"]: each["categories"] for each in told} == found
     return found
@@ -67,14 +68,14 @@ def test_utc_names_no_time_zone_and_says_the_same_times(feeds: Feeds, form: Form
 
 
 def test_utc_moves_no_event_and_no_day_and_is_for_calendar_programs_alone(feeds: Feeds, world: World) -> None:
-    def times(slug: str) -> list[object]:
-        ics = Calendar.from_ical(feeds.snapshot_for_public(slug, Form.ICS).body).walk("VEVENT")
+    def times(slug: str) -> list[Any]:
+        ics: Any = Calendar.from_ical(feeds.snapshot_for_public(slug, Form.ICS).body).walk("VEVENT")
         return [each["DTSTART"].dt for each in ics]
 
     plain = feeds.snapshot_for_public("all", Form.JSON)
     feeds.set("all", ["utc=on"])
     assert times("all") == times("usual")
-    assert all(each == DAY or not each.utcoffset() for each in times("all"))  # type: ignore[attr-defined]
+    assert all(each == DAY or not each.utcoffset() for each in times("all"))
     again = feeds.snapshot_for_public("all", Form.JSON)
     assert again.body == plain.body
     assert feeds.history.since(again, json.loads(plain.body)["cursor"])  # the cursor is good still
