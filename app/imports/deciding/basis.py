@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import zoneinfo
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -18,7 +19,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-from zoneinfo import TZPATH
 
 from sqlalchemy import Row
 
@@ -45,7 +45,7 @@ _SPECIMENS = (
 
 def basis_of(job: Import, sink: Sink, limits: Limits, partner: str) -> str | None:
     """The hash, hex. None where this machine does not say which zones it has: then there is no telling."""
-    zones = _zones_version()
+    zones = _zones_version(zoneinfo.TZPATH)
     if zones is None:
         return None
     terms = replace(job, data=b"", dry_run=False, approved=False)
@@ -72,7 +72,7 @@ def _fitted(sink: Sink, event: Event) -> Event | str:
 
 
 @cache
-def _zones_version(path: Sequence[str] = TZPATH) -> str | None:
+def _zones_version(path: Sequence[str]) -> str | None:
     """The first line of tzdata.zi, where the system's zones are taken from; else the version of the package."""
     for folder in path:
         if (Path(folder) / "UTC").exists():
