@@ -77,25 +77,18 @@ class People:
             found += kept.calendars or () if kept else ()
         return list(dict.fromkeys(found))
 
-    def known(self) -> Callable[[Iterable[CalendarRef]], Sequence[CalendarRef]]:
-        """What `joined` comes to by what is kept, however old, for any number of feeds at the cost of one look.
+    def known(self, named: Iterable[CalendarRef]) -> Sequence[CalendarRef]:
+        """What `joined` comes to by what is kept, however old, at the cost of one row for each person named.
 
         A person nobody asked for yet has no calendars: there is nothing to read before somebody looks.
         """
-        table = tables.enrolment.c
-        with self.engine.connect() as connection:
-            kept = {
-                row.person: row.calendars or () for row in connection.execute(select(table.person, table.calendars))
-            }
-
-        def of(named: Iterable[CalendarRef]) -> Sequence[CalendarRef]:
-            found: list[CalendarRef] = []
-            for calendar in named:
-                person = calendar.kind is Kind.PERSON
-                found += map(CalendarRef.parse, kept.get(str(calendar), ())) if person else [calendar]
-            return list(dict.fromkeys(found))
-
-        return of
+        found: list[CalendarRef] = []
+        for calendar in named:
+            if calendar.kind is not Kind.PERSON:
+                found.append(calendar)
+            elif kept := self.enrolment(calendar):
+                found += kept.calendars or ()
+        return list(dict.fromkeys(found))
 
     def enrolment(self, person: CalendarRef) -> Enrolment | None:
         """What is known of the person; None if nobody ever asked."""

@@ -244,7 +244,7 @@ class Feeds:
 
     def state(self, feed: Feed) -> State | None:
         """How the feed's calendars stand: last reading, next check, problem; None if nobody ever tried to read one."""
-        return joined(self._shelf.states(self._people.known()(feed.calendars)), feed.policies, self.zone)
+        return joined(self._shelf.states(self._people.known(feed.calendars)), feed.policies, self.zone)
 
     def absence(self, feed: Feed) -> str:
         """A sentence where a calendar of it is gone from its LMS, or denied to us; else empty."""
@@ -259,6 +259,11 @@ class Feeds:
     def size(self, feed: Feed) -> int:
         """Bytes of the feed's ICS form, 0 if nobody asked for it yet: HEAVY ones come near to what Google takes."""
         return self._shelf.size(feed.id, feed.under(Form.ICS))
+
+    def count(self, feed: Feed) -> int | None:
+        """Events of the feed's ICS form, as it was last built; None where its bytes are not at hand."""
+        known = self._shelf.body(feed.id, feed.under(Form.ICS))
+        return known.body.count(b"\r\nBEGIN:VEVENT") if known else None
 
     def due(self) -> Sequence[CalendarRef]:
         """The calendars of enabled feeds that should be read now: one look into an index, however many feeds there are.
