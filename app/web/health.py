@@ -8,6 +8,7 @@ from importlib.metadata import version as installed
 from flask import Blueprint, Response, json
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.store import workers
 from app.store.migrate import is_current
 from app.web import access
 
@@ -22,9 +23,11 @@ def alive() -> Response:
 
 @bp.get("/readyz")
 def ready() -> Response:
-    """Whether requests can be served, and if not, what is in the way. 503 then."""
+    """Whether requests can be served, and if not, what is in the way. 503 then. A note is no hindrance."""
     problems = list(_problems())
-    return _json({"status": "not ready" if problems else "ready", "problems": problems}, 503 if problems else 200)
+    if problems:
+        return _json({"status": "not ready", "problems": problems}, 503)
+    return _json({"status": "ready", "problems": [], "notes": list(_notes())})
 
 
 @bp.get("/version")
@@ -44,6 +47,13 @@ def _problems() -> Iterator[str]:
             yield "the database is not in the shape that this calbridge needs: run 'calbridge migrate'"
     except SQLAlchemyError as error:
         yield f"the database cannot be used: {type(error.__cause__ or error).__name__}"
+
+
+def _notes() -> Iterator[str]:
+    parts = access.parts()
+    now = parts.now()
+    if all(each.is_silent(now) for each in workers.known(parts.engine)):
+        yield "no worker has been heard of lately: nothing is read or pulled by itself; start 'calbridge work'"
 
 
 def _json(data: object, status: int = 200) -> Response:

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from app import tokens
 from app.feeds.feed import Form
 from app.parts import Parts
+from app.store import workers
 from app.store.engine import writing
 from app.store.quota import StoreMeter
 from bridges.contract import Quota
@@ -41,7 +42,12 @@ def test_whoever_asks_learns_that_we_live(campus: Parts) -> None:
 
 def test_a_store_in_order_is_ready(campus: Parts) -> None:
     answer = browser(campus).get("/readyz")
-    assert (answer.status_code, answer.json) == (200, {"status": "ready", "problems": []})
+    assert answer.status_code == 200
+    assert answer.json
+    assert (answer.json["status"], answer.json["problems"]) == ("ready", [])
+    assert "calbridge work" in answer.json["notes"][0]
+    workers.begin(campus.engine, "one", NOW)
+    assert browser(campus).get("/readyz").json == {"status": "ready", "problems": [], "notes": []}
 
 
 def test_a_store_of_another_shape_is_not_ready_and_says_what_to_do(campus: Parts) -> None:
