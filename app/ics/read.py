@@ -6,7 +6,7 @@ import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
 from itertools import chain, islice
 from typing import BinaryIO
@@ -21,7 +21,7 @@ from app.ics.problems import Limits, Log, NotACalendar, Problem
 from app.ics.rrule import never
 from app.ics.timezones import embedded_zones
 from app.ics.values import plain
-from app.ics.zones import LONGEST, Ladder, alias, iana, windows
+from app.ics.zones import LONGEST, Ladder, Resolved, alias, iana, windows
 from bridges.model import Occurrence
 
 Zones = tuple[tzinfo | None, tzinfo | None, Floating]
@@ -38,8 +38,9 @@ class Reading:
     """What a file holds within a window.
 
     `events` counts the VEVENTs that were understood, inside the window or not. `ignored` counts components of kinds
-    that we do not read. `zone` is the file's own (X-WR-TIMEZONE). Of the UIDs in `unread` something was lost; after
-    `unread_all` nobody may conclude from its absence that an event was deleted.
+    that we do not read. `zone` is the file's own (X-WR-TIMEZONE), `zones` what its TZIDs were read as. Of the
+    UIDs in `unread` something was lost; after `unread_all` nobody may conclude from its absence that an event was
+    deleted.
     """
 
     occurrences: tuple[Occurrence, ...]
@@ -50,6 +51,7 @@ class Reading:
     zone: tzinfo | None = None
     unread: frozenset[str] = frozenset()
     unread_all: bool = False
+    zones: tuple[Resolved, ...] = field(default=(), compare=False)
 
 
 def read_occurrences(
@@ -189,6 +191,7 @@ class Opened:
             zone=reader.ladder.calendar,
             unread=frozenset(uid for uid in log.lost.union(reader.timeless) if uid is not None),
             unread_all=None in log.lost,
+            zones=reader.ladder.answers,
         )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from enum import StrEnum
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -110,6 +111,11 @@ class Ladder:
         known = ((step, zone) for step, zone in (*steps, (Step.HOME, self.home)) if zone)
         return next((Resolved("", zone, step) for step, zone in known), Resolved("", None, Step.FLOATING))
 
+    @property
+    def answers(self) -> tuple[Resolved, ...]:
+        """What was asked for until now, and what it was read as: the first hundred."""
+        return tuple(islice(self._known.values(), 100))
+
     def resolve(self, tzid: str) -> Resolved:
         """The answer of the highest step that knows the name as it was written."""
         if tzid not in self._known:
@@ -118,6 +124,8 @@ class Ladder:
 
     def _climb(self, tzid: str) -> Resolved:
         name = tzid.strip().strip('"').strip()
+        if not name:
+            return self.floats
         if len(name) > LONGEST:
             return Resolved(name[:LONGEST], self.source, Step.SOURCE if self.source else Step.HELD)
         location = self._locations.get(name) or self._locations.get(name.lstrip("/")) or ""

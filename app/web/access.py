@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import Response, current_app, g, request
 
@@ -57,9 +57,17 @@ def guard() -> Response | None:
     if need is Right.NONE or session.is_way_in(request.path):
         return None
     refusal = _refusal(need)
+    if refusal is not None and refusal.status_code == 401 and _is_page():
+        onward = quote(request.full_path.rstrip("?"), safe="")
+        return Response(status=303, headers={"Location": f"/sign-in?next={onward}"})
     if refusal is None and caller().by_cookie and request.method not in {"GET", "HEAD", "OPTIONS"}:
         session.require_our_page()
     return refusal or _foreign_run()
+
+
+def _is_page() -> bool:
+    """Whether a person asks for a page: who is nobody is asked to sign in then."""
+    return request.method == "GET" and not request.path.startswith(("/api/", "/metrics"))
 
 
 def caller() -> Caller:

@@ -14,11 +14,11 @@ from fnmatch import fnmatchcase
 from bridges.model import CalendarRef
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
-CLOSED = ("/api/", "/metrics")
+CLOSED = ("/api", "/metrics", "/import", "/imports", "/subscriptions", "/drift", "/doctor")
 """Paths that are not for everybody, even to read."""
 SIGNED = ("/approve", "/feeds")
 """Paths that are a credential of their own: signed and good for one thing, or secret and good for one feed."""
-IMPORTING = ("/imports", "/api/imports", "/api/explain")
+IMPORTING = ("/imports", "/api/imports", "/api/explain", "/doctor", "/api/doctor")
 """Paths where a calendar file is handed in and followed: for those who may import, also into few calendars."""
 
 
@@ -69,7 +69,7 @@ def needed(method: str, path: str) -> Right:
     if _is_within(path, SIGNED):
         return Right.NONE
     if method in SAFE:
-        return Right.READ if path.startswith(CLOSED) else Right.NONE
+        return Right.READ if _is_within(path, CLOSED) else Right.NONE
     return Right.IMPORT if _is_within(path, IMPORTING) else Right.ADMIN
 
 

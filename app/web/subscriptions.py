@@ -24,7 +24,7 @@ OURS = {"name", "calendar", "user", "password", "headers"}
 """Fields beside the settings."""
 
 
-@bp.errorhandler(NoSubscription)
+@bp.app_errorhandler(NoSubscription)
 def _none(error: NoSubscription) -> Response:
     return answer(404, str(error))
 

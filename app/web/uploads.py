@@ -72,7 +72,7 @@ def routed(request: Request, parts: Parts) -> tuple[Import, Routes]:
         raise BadUpload(str(error)) from error
 
 
-def of_fields(fields: MultiDict[str, str], data: bytes, parts: Parts) -> Import:
+def of_fields(fields: MultiDict[str, str], data: Data, parts: Parts) -> Import:
     """The same of fields and a file that came in another way."""
     _require_known(fields)
     return _job(fields, data, parts, *target(fields, parts))

@@ -10,3 +10,36 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   });
 }
+
+document.documentElement.classList.add("script");
+
+// A file dropped on the field is as if it had been chosen.
+for (const place of document.querySelectorAll("[data-drop]")) {
+  const field = document.getElementById(place.dataset.drop);
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    place.addEventListener(kind, (event) => {
+      event.preventDefault();
+      place.classList.toggle("over", kind === "dragover");
+      if (kind === "drop" && event.dataTransfer.files.length) field.files = event.dataTransfer.files;
+    });
+  }
+}
+
+// How far a run has come, told by the server; where it cannot tell, the page looks again by itself.
+for (const place of document.querySelectorAll("[data-events]")) {
+  const bar = place.querySelector("progress");
+  const told = place.querySelector("[data-told]");
+  const source = new EventSource(place.dataset.events);
+  source.addEventListener("progress", (event) => {
+    const now = JSON.parse(event.data);
+    if (!now.of) return;
+    bar.max = now.of;
+    bar.value = now.done;
+    told.textContent = `${now.done} of ${now.of}` + (now.errors ? `, ${now.errors} refused` : "")
+      + (now.rest ? `, about ${now.rest} seconds to go` : "");
+  });
+  source.addEventListener("end", () => { source.close(); location.reload(); });
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 5000);
+  });
+}

@@ -1,0 +1,53 @@
+"""What every page shows at its top: where one can go from here, as far as the caller may, and who is signed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, request
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.web import access
+from app.web.callers import AT_THE_MACHINE, NOBODY, Caller, Right
+
+PLACES = (
+    ("/", "Calendars", Right.NONE),
+    ("/import", "Import", Right.IMPORT),
+    ("/imports", "Runs", Right.READ),
+    ("/subscriptions", "Subscriptions", Right.READ),
+    ("/drift", "People’s changes", Right.READ),
+    ("/doctor", "Feed doctor", Right.IMPORT),
+)
+"""Path, name, and what it takes to be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    path: str
+    name: str
+    here: bool
+
+
+def install(app: Flask) -> None:
+    """Give every template `places`, `who` is signed in (empty: nobody), and whether anybody `can_sign_in`."""
+    app.context_processor(_shown)
+
+
+def places(who: Caller, path: str) -> list[Place]:
+    """Where `who` may go; `here` is the one that `path` belongs to."""
+    return [Place(place, name, _is_within(path, place)) for place, name, need in PLACES if who.may(need)]
+
+
+def _is_within(path: str, place: str) -> bool:
+    return path == place or (place != "/" and path.startswith(f"{place}/"))
+
+
+def _shown() -> dict[str, Any]:
+    try:
+        who = access.caller()
+        can_sign_in = who is NOBODY and access.sign_in_is_possible()
+    except SQLAlchemyError:  # the page that says so has to be shown all the same
+        who, can_sign_in = NOBODY, False
+    named = "" if who in (NOBODY, AT_THE_MACHINE) else who.name
+    return {"places": places(who, request.path), "who": named if who.by_cookie else "", "can_sign_in": can_sign_in}
