@@ -181,7 +181,10 @@ def _from_here() -> bool:
 
 def is_same_site() -> bool:
     """No page of another site may write with the hands of the person at this machine (CSRF)."""
-    if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+    site = request.headers.get("Sec-Fetch-Site")
+    if site not in {None, "same-origin", "none"}:
         return False
     origin = request.headers.get("Origin")
+    if origin == "null" and site == "same-origin":
+        return True  # what a form of a page without referrers sends (Fetch, "append a request Origin header")
     return origin is None or origin == request.host_url.rstrip("/")
