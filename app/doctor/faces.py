@@ -44,7 +44,7 @@ def lines(diagnosis: Diagnosis, clients: Sequence[Client] = tuple(Client)) -> It
     if diagnosis.trouble:
         yield diagnosis.trouble
     if diagnosis.body:
-        yield f"{diagnosis.events:,} events, {diagnosis.size:,} bytes"
+        yield f"{diagnosis.events:,} event{'' if diagnosis.events == 1 else 's'}, {diagnosis.size:,} bytes"
     yield ""
     for verdict in diagnosis.verdicts(clients):
         yield f"{NAMES[verdict.client]:<16} {verdict.state if diagnosis.seen else 'not known: nothing was read'}"

@@ -76,7 +76,7 @@ def _ends(case: Case) -> Iterator[Spot]:
 
 def _returns(case: Case) -> Iterator[Spot]:
     for number, line in enumerate(case.sheet.body.split(b"\n"), 1):
-        if b"\r" in line.removesuffix(b"\r"):
+        if b"\r" in line.removesuffix(b"\r") and not any(_sixteen(case)):
             yield Spot(number, "a CR without LF")
 
 
