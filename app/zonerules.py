@@ -9,7 +9,7 @@ from __future__ import annotations
 import zoneinfo
 from pathlib import Path
 
-import tzdata
+import tzdata  # type: ignore[import-untyped]
 
 
 def prefer_newest() -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import tzdata
+import tzdata  # type: ignore[import-untyped]
 
 from app.zonerules import version_of
 
