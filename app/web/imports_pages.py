@@ -229,7 +229,7 @@ def _run(shown: Run) -> str:
         of=of,
         page=page,
         pages=-(-of // ROWS),
-        refused=report.get("refused", [])[:ROWS],
+        refused=(report or shown.reading or {}).get("refused" if report else "unfit", [])[:ROWS],
         spared=(report or shown.plan or {}).get("spared", [])[:ROWS],
         reading=shown.reading or {},
         steps=STEPS,

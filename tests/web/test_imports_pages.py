@@ -68,6 +68,7 @@ def test_a_preview_shows_the_plan_and_writes_nothing(campus: Parts, client: Flas
     assert "<strong>4</strong> new" in page
     assert "Wednesday 21 October 2026" in page
     assert "10:15–12:00" in page
+    assert "<strong>0</strong> changed" in page
     assert "Exam, part 1; oral" in page
     assert "Forecast: 4 writes" in page
     assert campus.imports.latest()[0].state is Ending.PREVIEWED

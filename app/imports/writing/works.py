@@ -95,7 +95,8 @@ class Works:
         plan = plan_to_json(outcome.plan, outcome.lines)
         self._keep_pages(run, outcome, plan, None)
         self.held.keep(run, job, outcome.objections, self.now() + self.policy.hold_for)
-        told = {"forecast": outcome.forecast, "read_count": outcome.events, "reading": outcome.reading_to_json()}
+        reading = outcome.reading_to_json() | {"unfit": [note_to_json(each, outcome.lines) for each in outcome.unfit]}
+        told = {"forecast": outcome.forecast, "read_count": outcome.events, "reading": reading}
         self.runs.end(run, Ending.PREVIEWED, plan, None, **told)
         return run
 
