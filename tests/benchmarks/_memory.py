@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks._memory read|plan|write|again FILE`: occurrences, and peak memory over the idle process, kB."""
+"""`python -m tests.benchmarks._memory read|plan|write|again FILE`: occurrences, peak memory over idle in kB."""
 
 from __future__ import annotations
 

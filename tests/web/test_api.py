@@ -58,6 +58,16 @@ def test_a_dry_run_answers_the_plan_and_writes_nothing(client: FlaskClient, targ
     assert send(client, target, calendar(LECTURES)).json["report"]["created"] == 3
 
 
+def test_the_changes_of_a_run_are_answered_in_parts(client: FlaskClient, target: str) -> None:
+    run = send(client, target, calendar(LECTURES, EXAM)).json["run"]
+    whole: Any = client.get(f"/api/imports/{run}").json
+    some = client.get(f"/api/imports/{run}/changes?offset=1&limit=2").json
+    assert some == {"run": run, "offset": 1, "of": 4, "changes": whole["plan"]["changes"][1:3]}
+    done: Any = client.get(f"/api/imports/{run}/done").json
+    assert done["done"] == whole["report"]["done"]
+    assert client.get(f"/api/imports/{run}/nothing").status_code == 404
+
+
 def test_a_form_upload_is_the_same(client: FlaskClient, target: str) -> None:
     form = {
         "file": (io.BytesIO(calendar(LECTURES)), "timetable.ics"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.imports.deciding.guard import Guard
-from app.imports.deciding.plan import Create, Entry, Plan, State
+from app.imports.deciding.plan import Entry, Plan, State
 from app.imports.drift.changes import Comparison, Policy, compare, compared, span_of
 from app.imports.writing.ledger import Ledger
 from bridges.contract import Lookup, Sink, Source
@@ -60,14 +60,15 @@ class Looking:
     def before_settling(self, policies: Policies) -> None:
         """What was cut off is repeated, but not over what somebody has made of the event since."""
         pending = {State.PENDING_UPDATE, State.PENDING_DELETE}
-        self._cautiously([entry for entry in self.ledger.entries().values() if entry.state in pending], policies)
+        self._cautiously([entry for entry in self.ledger.pending().values() if entry.state in pending], policies)
 
     def before_writing(self, plan: Plan, policies: Policies, now: datetime) -> bool:
         """Look at what the plan would overwrite or delete; whether anything there is not as the ledger had it."""
-        if all(isinstance(change, Create) for change in plan.changes):
+        touching = [change.id for changes in (plan.updates, plan.deletes) for change in changes]
+        if not touching:
             return False
-        entries = self.ledger.entries()
-        touched = (entries.get(change.id) for change in plan.changes if not isinstance(change, Create))
+        entries = self.ledger.of({id.uid for id in touching})
+        touched = (entries.get(id) for id in touching)
         standing = [entry for entry in touched if entry is not None and entry.state is State.PRESENT]
         return self._cautiously(compared(standing, self.ledger.scope, now), policies)
 

@@ -24,6 +24,7 @@ from app.store.engine import writing
 from app.store.values import event_from_json, event_to_json, when_from_json, when_to_json
 from bridges.model import AllDay, CalendarRef, Event, OccurrenceId, RemoteRef, Timed, Window
 
+_PENDING = tables.entry.c.state.in_([state.value for state in State if state.pending])
 PAGE = 500
 """Entries that are read at a time where they may be many."""
 
@@ -65,8 +66,7 @@ class Ledger:
 
     def unsettled(self) -> bool:
         """Whether an earlier run left anything pending."""
-        pending = tables.entry.c.state.in_([state.value for state in State if state.pending])
-        query = select(tables.entry.c.id).where(tables.entry.c.calendar == str(self.calendar), pending).limit(1)
+        query = select(tables.entry.c.id).where(tables.entry.c.calendar == str(self.calendar), _PENDING).limit(1)
         with self._lock, self._engine.connect() as connection:
             return connection.execute(query).first() is not None
 
@@ -94,6 +94,17 @@ class Ledger:
         """The same one after the other; they are read in pages, and never held."""
         for page in self._pages():
             yield from map(_to_entry, self._rows(tables.entry.c.id.in_([row.id for row in page])))
+
+    def pending(self) -> Mapping[OccurrenceId, Entry]:
+        """What an earlier run left so."""
+        return {entry.id: entry for entry in map(_to_entry, self._rows(_PENDING))}
+
+    def refs(self) -> set[RemoteRef]:
+        """What every entry is called in the LMS, as far as it has told."""
+        ref = tables.entry.c.ref
+        query = select(ref).where(tables.entry.c.calendar == str(self.calendar), ref.is_not(None))
+        with self._lock, self._engine.connect() as connection:
+            return set(map(RemoteRef, connection.execute(query).scalars()))
 
     def of(self, uids: Iterable[str]) -> Mapping[OccurrenceId, Entry]:
         """Every entry of these UIDs."""

@@ -87,8 +87,7 @@ class Writer:
         A create whose answer was lost is looked for and never written blindly again; updates and deletes are
         repeated.
         """
-        entries = self.ledger.entries()
-        known = _refs(entries)
+        entries, known = self.ledger.pending(), self.ledger.refs()
         for entry in _in(State.PENDING_CREATE, entries):
             known |= self._settle_create(entry, known)
         together = self.sink.rules.batch if isinstance(self.sink, BatchSink) else 1
@@ -151,7 +150,7 @@ class Writer:
 
     def _look(self, change: Create) -> _Standing | BridgeError | None:
         try:
-            landed = self._landed(change.id, change.generation, change.event, _refs(self.ledger.entries()))
+            landed = self._landed(change.id, change.generation, change.event, self.ledger.refs())
         except BridgeError as error:
             return error
         return _Standing(landed[0]) if landed else None
@@ -243,10 +242,6 @@ def portions(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 def _in(state: State, entries: Mapping[OccurrenceId, Entry]) -> list[Entry]:
     return [entry for entry in entries.values() if entry.state is state]
-
-
-def _refs(entries: Mapping[OccurrenceId, Entry]) -> set[RemoteRef]:
-    return {entry.ref for entry in entries.values() if entry.ref is not None}
 
 
 def _is_spent(tried: _Try, outcome: Outcome | _Standing) -> bool:
