@@ -34,7 +34,7 @@ def _answered(look: Callable[[Hop], Iterator[str]]) -> Check:
     """A check that looks at the answer that brought the calendar."""
 
     def check(visit: Visit) -> Iterator[str]:
-        return look(visit.last) if visit.last and visit.last.status == 200 else iter(())
+        return look(visit.last) if visit.last and visit.last.status == 200 and not visit.failed else iter(())
 
     return _visited(check)
 
