@@ -110,6 +110,8 @@ def _time(when: When, zone: ZoneInfo) -> str:
     if isinstance(when, AllDay):
         return "all day" if (when.end - when.start).days == 1 else f"{(when.end - when.start).days} days"
     start, end = when.start.astimezone(zone), when.end.astimezone(zone)
+    if start == end:
+        return f"{start:%H:%M}"
     return f"{start:%H:%M}–{end:%H:%M}" if end.date() == start.date() else f"{start:%H:%M} – {end:%a %-d %b %H:%M}"
 
 
