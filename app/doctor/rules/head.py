@@ -97,7 +97,7 @@ _NOT_THUNDERBIRD = frozenset({Client.OUTLOOK, Client.GOOGLE, Client.APPLE})
 RULES = (
     Rule("version-missing", _W, EVERYONE, _missing("VERSION"), "VERSION:2.0 is required.", *rfc5545("3.7.4")),
     Rule(
-        "version", _E, OUTLOOK, _old, "Only version 2.0 is iCalendar; others are read wrongly.", *oxcical("2.1.3.1.1.5")
+        "version", _E, OUTLOOK, _old, "Only version 2.0 is iCalendar; others are read wrongly.", *oxcical("2.1.3.1.1")
     ),
     Rule("prodid-missing", _W, EVERYONE, _missing("PRODID"), "PRODID is required.", *rfc5545("3.7.3")),
     Rule("several-calendars", _W, OUTLOOK, _several, "Many readers stop after the first VCALENDAR.", *rfc5545("3.4")),
@@ -116,7 +116,7 @@ RULES = (
         OUTLOOK,
         _missing("METHOD"),
         "METHOD:PUBLISH says that this is a feed.",
-        *oxcical("2.1.3.1.1.1"),
+        *oxcical("2.1.3.1.1"),
     ),
     Rule("calscale", _E, EVERYONE, _scale, "Dates are Gregorian, or are read wrongly.", *rfc5545("3.7.1")),
     Rule(
