@@ -201,6 +201,18 @@ def test_runs_are_listed_by_calendar_and_state(campus: Parts, client: FlaskClien
     assert "second" not in client.get("/imports?calendar=demo/course/other").text
 
 
+def test_a_batch_shows_its_calendars_and_what_has_no_place(client: FlaskClient) -> None:
+    routes = [f"title:Marine*=>{INTO}", "title:Exam*=>demo/course/nowhere"]
+    query = {"route": routes, "name": "timetable", "from": "2026-10-20", "to": "2026-12-31"}
+    made = client.post("/api/imports", query_string=query, data=calendar(LECTURES, EXAM), content_type="text/calendar")
+    page = f"/imports/batches/{made.json['batch']}"  # type: ignore[index]
+    shown = client.get(page).text
+    assert f">{INTO}</a>" in shown
+    assert "there is no calendar demo/course/nowhere" in shown
+    assert client.post(f"{page}/undo").status_code == 303
+    assert "undo of run 1" in client.get("/imports").text
+
+
 def test_a_plan_of_many_changes_comes_in_small_pages(client: FlaskClient) -> None:
     rule = f"SUMMARY:{'Daily ' * 30}\nDTSTART:20261021T100000Z\nRRULE:FREQ=DAILY;COUNT=60"
     page = previewed(client, calendar(*(f"UID:{each}\n{rule}" for each in range(8))))
