@@ -66,11 +66,16 @@ def needed(method: str, path: str) -> Right:
     Whatever writes is the administrator's, but for imports. Reading feeds has its own credential, the feed's address,
     and never asks for more: an Authorization header that a calendar client sends by itself is ignored.
     """
-    if _is_within(path, SIGNED):
+    if is_signed(path):
         return Right.NONE
     if method in SAFE:
         return Right.READ if _is_within(path, CLOSED) else Right.NONE
     return Right.IMPORT if _is_within(path, IMPORTING) else Right.ADMIN
+
+
+def is_signed(path: str) -> bool:
+    """Whether the path is a credential of its own."""
+    return _is_within(path, SIGNED)
 
 
 def _is_within(path: str, tops: Sequence[str]) -> bool:

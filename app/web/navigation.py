@@ -9,7 +9,7 @@ from flask import Flask, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.web import access
-from app.web.callers import AT_THE_MACHINE, NOBODY, Caller, Right
+from app.web.callers import AT_THE_MACHINE, NOBODY, Caller, Right, is_signed
 
 PLACES = (
     ("/", "Calendars", Right.NONE),
@@ -44,6 +44,8 @@ def _is_within(path: str, place: str) -> bool:
 
 
 def _shown() -> dict[str, Any]:
+    if is_signed(request.path):  # whoever comes with a link is nobody here, and guesses at links cost us nothing
+        return {"places": places(NOBODY, request.path), "who": "", "can_sign_in": False}
     try:
         who = access.caller()
         can_sign_in = who is NOBODY and access.sign_in_is_possible()
