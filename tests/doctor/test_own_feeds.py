@@ -9,7 +9,6 @@ import requests
 
 from app.doctor.examine import examine
 from app.doctor.finding import Client, Severity
-from bridges import REGISTRY
 from tests.clients.published import Published, every_kind
 
 FOR = {Client.OUTLOOK: "?for=outlook", Client.GOOGLE: "?for=google", Client.APPLE: "?for=apple", Client.THUNDERBIRD: ""}
@@ -22,7 +21,6 @@ MEANT = {"html"}
 def feeds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Published]]:
     with every_kind(tmp_path_factory.mktemp("campus")) as feeds:
         yield feeds
-    REGISTRY.pop("school", None)
 
 
 def faults(body: bytes, client: Client) -> dict[str, str]:
