@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from app.cautions import cautions
 from app.cli import main
 from app.config import parse
-from tests.test_jobs import a_redis
+from tests.redis import a_redis
 
 SECRET = 'store.key = "kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk="'
 

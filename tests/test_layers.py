@@ -64,14 +64,31 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.refresh": ({"bridges.model", "app.feeds", "app.imports", "app.jobs", "app.store"}, {"sqlalchemy"}),
     "app.parts": (
         HALLWAY
-        | {"app.config", "app.feeds", "app.imports", "app.refresh", "app.notices", "app.retention", "app.erasure", "bridges"}
+        | {
+            "app.config",
+            "app.feeds",
+            "app.imports",
+            "app.refresh",
+            "app.notices",
+            "app.retention",
+            "app.erasure",
+            "bridges",
+        }
         | {"app.jobs", "app.redis"},
         {"sqlalchemy", "alembic", "requests"},
     ),
     "app.web": (
         PROMISES
         | {"app.config", "app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics", "app.doctor"}
-        | {"app.store.leases", "app.store.trouble", "app.erasure", "app.metrics", "app.accounts", "app.audit", "app.notices"}
+        | {
+            "app.store.leases",
+            "app.store.trouble",
+            "app.erasure",
+            "app.metrics",
+            "app.accounts",
+            "app.audit",
+            "app.notices",
+        }
         | {"app.store.values"},
         {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog", "sqlalchemy"},
     ),

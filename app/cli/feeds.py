@@ -222,7 +222,7 @@ def _say_links(joined: Parts, slug: str, token: str | None) -> None:
     base = server.public_url.rstrip("/") or f"http://{server.host}:{server.port}"
     for _, link in secret_links(slug, token, base) if token else links_of(joined.feeds.by_slug(slug), base):
         click.echo(link)
-    click.echo(f"How to subscribe: {base}{f'/feeds/{token}' if token else '/public'}/{slug}/", err=True)
+    click.echo(f"How to subscribe: {base}{f'/feeds/{token}' if token else '/public'}/{slug}/")
     if token:
         click.echo("The address is the credential and is shown only now; 'feed rotate' makes a new one.", err=True)
 

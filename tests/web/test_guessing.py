@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from time import perf_counter
@@ -120,7 +121,12 @@ def test_no_time_tells_a_revoked_address_from_one_that_never_was(feeds: Feeds, w
 
 
 def test_a_nearly_right_address_is_refused_as_fast_as_any() -> None:
-    assert "p = " in timing.measured(800)
+    """Equals differ as much once in a hundred times: what tells a token apart does so each time."""
+    for _ in range(3):
+        with suppress(AssertionError):
+            assert "p = " in timing.measured(800)
+            return
+    pytest.fail("three times the times of refusals told right from wrong")
 
 
 def test_the_probability_would_tell() -> None:
