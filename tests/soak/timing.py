@@ -20,8 +20,8 @@ LEAST = 0.01
 
 
 def measured(requests: int) -> str:
-    """Half of the requests with all but the last letter of a token that opens a feed, and with one that was revoked; the
-    other half with a random one. AssertionError where their times differ.
+    """Half of the requests with all but the last letter of a token that opens a feed, and with one that was revoked;
+    the other half with a random one. AssertionError where their times differ.
 
     One random address is asked for again and again as well: an address that never came before costs Python and its
     libraries some microseconds more, whatever it is.
