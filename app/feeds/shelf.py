@@ -17,7 +17,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from cachetools import LRUCache
-from sqlalchemy import Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, case, delete, func, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from app.feeds.build import Drawer, Press, agreed, draw, pack, reading_hash, settled, shown, unpack, version_of
@@ -186,10 +186,13 @@ class Shelf:
     ) -> None:
         """Put a reading in place of the last one, with the versions of its events.
 
-        `next_check` is asked with the number of readings in a row that brought nothing new; `far_check` is when all of
-        the window is due again, None for as it is.
+        `now` is when the reading began, `next_check` is asked with the number of readings in a row that brought nothing
+        new, and `far_check` is when all of the window is due again, None for as it is. What was called out of date
+        since the reading began stays so: it may not have seen the change.
         """
         found = merged.found
+        column = tables.calendar_reading.c
+        booked = column.hash.is_not(None) | (column.failures > 0)  # see book
         with writing(self.engine) as connection:
             meant = [*settled(found, remembered_days(connection, str(calendar)), self.zone)]
             versions = _versions(connection, calendar, meant, now)
@@ -198,7 +201,10 @@ class Shelf:
             note(connection, calendar, hash, packed, now)
             values = {
                 "quiet": quiet,
-                "next_check": next_check(quiet),
+                "next_check": case(
+                    (booked & (column.next_check <= now), column.next_check),
+                    else_=literal(next_check(quiet), column.next_check.type),
+                ),
                 "far_check": far_check or tables.calendar_reading.c.far_check,
                 "missing_since": None,
                 "found": packed,

@@ -389,3 +389,22 @@ def test_a_slug_is_taken_once_and_a_public_feed_has_no_token(feeds: Feeds) -> No
         with pytest.raises(Unknown):
             verb("none")
     assert [feed.slug for feed in feeds.list()] == ["math"]
+
+
+def test_what_an_import_writes_while_the_calendar_is_read_is_not_missed(world: World, feeds: Feeds) -> None:
+    """The reading may have passed the place already."""
+    ics(feeds)
+    world.clock.forward(2 * HOUR)
+    world.school.slowness = 0.3
+    world.school.began.clear()
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(feeds.refresh, COURSE)
+        assert world.school.began.wait(5)
+        feeds.expire(COURSE)
+        assert reading.result().did is Did.READ
+    world.school.slowness = 0
+    world.school.put("c", lesson("Chemistry"))
+    assert b"Chemistry" in ics(feeds).body
+    before = world.school.reads
+    ics(feeds)
+    assert world.school.reads == before
