@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak import campus, crowd, killed
+from tests.soak import crowd, killed
 from tests.soak.line import Fate, Moment
 from tests.soak.sites import KINDS, Doubled, opened
 from tests.soak.story import holds, importing, plainly, term
@@ -55,12 +55,6 @@ def test_lost_answers_are_settled(sink: str) -> None:
 def test_of_several_at_once_one_writes_and_the_others_say_busy(size: int) -> None:
     said = crowd.at_once("sqlite", size, rounds=1, events=5, seed=3, say=silent)
     assert "'done'" in said
-
-
-@pytest.mark.slow
-def test_a_campus_whose_servers_are_killed_in_turn_loses_and_doubles_nothing_and_goes_on_answering() -> None:
-    said = campus.killed_in_turn(events=160, calendars=6, say=silent, down=1, latency=0.25)
-    assert "160 events stand once each" in said
 
 
 def test_the_verdict_sees_what_is_lost_and_what_is_doubled(tmp_path: Path) -> None:

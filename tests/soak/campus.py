@@ -171,8 +171,7 @@ class _Story:
         """All calendars are due."""
         self.marked = datetime.now(UTC)
         with writing(self.parts.engine) as connection:
-            late = self.marked - timedelta(seconds=1)
-            connection.execute(update(tables.calendar_reading).values(next_check=late, far_check=late))
+            connection.execute(update(tables.calendar_reading).values(next_check=LONG_AGO, far_check=LONG_AGO))
 
     def ended(self) -> None:
         until(lambda: self.standing() not in {Ending.RUNNING, Ending.QUEUED}, LONGEST, "the end of the import")
