@@ -234,9 +234,18 @@ def test_a_changed_backup_is_refused(campus: Parts, tmp_path: Path) -> None:
         restore(open_engine(f"sqlite:///{tmp_path}/new.sqlite3"), whole, kept_tables())
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"hello", gzip.compress(b'{"a": 1}\n'), gzip.compress(b"[1]\n"), gzip.compress(b"")]
-)
+NONE = {
+    "nothing": b"",
+    "a text": b"hello",
+    "an object": gzip.compress(b'{"a": 1}\n'),
+    "a list": gzip.compress(b"[1]\n"),
+    "nothing within": gzip.compress(b""),
+    "no text": gzip.compress(b"\xff\n"),
+    "no JSON": gzip.compress(b"a"),
+}
+
+
+@pytest.mark.parametrize("data", NONE.values(), ids=NONE.keys())
 def test_what_is_no_backup_is_told(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "file").write_bytes(data)
     with pytest.raises(BadBackup):
