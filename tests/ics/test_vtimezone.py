@@ -117,7 +117,7 @@ def _offsets(text: str) -> set[timedelta]:
 
 def test_few_zones_need_utc_at_all() -> None:
     crooked = {name for name in available_timezones() if differs(ZoneInfo(name), 2026, 2026)}
-    assert len(crooked) < 6
+    assert len(crooked) < 20
 
 
 def test_irish_winter_is_standard_time_whatever_the_law_says() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -195,7 +196,8 @@ class TestClock:
             ]
             words += ["--from", "2026-10-20", "--to", "2026-12-31", "--dry-run"]
             command = [sys.executable, "-m", "app.cli", *words]
-            return subprocess.run(command, capture_output=True, check=True, env=os.environ | {"TZ": zone}).stdout
+            said = subprocess.run(command, capture_output=True, check=True, env=os.environ | {"TZ": zone}).stdout
+            return re.sub(rb"about \d\d:\d\d", b"about", said)  # a minute may have passed between two of them
 
         shell(tmp_path, "feed", "list")
         assert listed("Pacific/Kiritimati") == listed("America/Anchorage") == listed("UTC")
