@@ -124,6 +124,8 @@ class Ladder:
 
     def _climb(self, tzid: str) -> Resolved:
         name = tzid.strip().strip('"').strip()
+        if not name:
+            return self.floats
         if len(name) > LONGEST:
             return Resolved(name[:LONGEST], self.source, Step.SOURCE if self.source else Step.HELD)
         location = self._locations.get(name) or self._locations.get(name.lstrip("/")) or ""
