@@ -103,7 +103,7 @@ class Routed:
         """
         job, routes = self._batches.job(batch)
         with lease(self._engine, _name(job.source), self._now, TURN) as held:
-            if self._batches.take_up(batch, 0) > MOST_TRIES:
+            if self._batches.take_up(batch) > MOST_TRIES:
                 self._give_up(batch, f"It was begun {MOST_TRIES} times, and its worker died each time.")
                 return None
             try:
@@ -111,6 +111,7 @@ class Routed:
             except NotACalendar as error:
                 self._give_up(batch, str(error))
                 return None
+            self._batches.counted(batch, survey.reading.events)
             self._overtake(job.source)
             return self._carried_out(job, routes, survey, batch, {}, _beating(held.beat, progress))
 

@@ -377,3 +377,15 @@ class TestInTheBackground:
         assert office.routed.take_up(batch)
         with pytest.raises(NotWaiting):
             office.routed.take_up(batch)
+
+    def test_its_file_is_what_the_next_one_is_measured_by(self) -> None:
+        """A file that shrank is held, whoever reads it."""
+        office = Office()
+        many = [lesson(f"u{number}", "BIO", hour=8 + number % 10, day=1 + number // 10) for number in range(40)]
+        office.routed.take_up(self.queued(office, *many))
+        batch = self.queued(office, *many[:5])
+        told = office.routed.take_up(batch)
+        assert told
+        assert told.state is Ending.HELD
+        assert any("last time it held 40" in objection for objection in told.objections)
+        assert office.routed.get(batch).events == 5

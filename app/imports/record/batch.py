@@ -101,17 +101,23 @@ class Batches:
             rows = connection.execute(select(batch.id, batch.source).where(*open_).order_by(batch.id))
             return [(row.id, row.source) for row in rows]
 
-    def take_up(self, id: int, events: int) -> int:
+    def take_up(self, id: int) -> int:
         """A worker has begun with it; how many did so by now. NotWaiting where it has ended."""
         batch = tables.import_batch.c
         open_ = (batch.id == id, batch.state.in_([Ending.QUEUED.value, Ending.RUNNING.value]))
-        values = {"state": Ending.RUNNING.value, "tries": batch.tries + 1, "read_count": events}
+        values = {"state": Ending.RUNNING.value, "tries": batch.tries + 1}
         begun = update(tables.import_batch).where(*open_).values(values).returning(batch.tries)
         with writing(self._engine) as connection:
             tries = connection.execute(begun).scalar()
         if tries is None:
             raise NotWaiting(f"batch {id} has ended")
         return int(tries)
+
+    def counted(self, id: int, events: int) -> None:
+        """How many events the file holds: the next one is measured by it."""
+        batch = tables.import_batch
+        with writing(self._engine) as connection:
+            connection.execute(update(batch).where(batch.c.id == id).values(read_count=events))
 
     def end(self, id: int, ending: Ending, report: Mapping[str, Any]) -> None:
         """Keep what became of it."""
