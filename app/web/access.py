@@ -148,7 +148,7 @@ def _refusal(need: Right) -> Response | None:
         return refusal
     if not _from_here():
         return answer(403, "From elsewhere this needs an API token: make one with 'calbridge token add NAME'.")
-    return answer(403, "This was sent by a page of another site, and was refused.")
+    return foreign()
 
 
 def _foreign_run() -> Response | None:
@@ -177,6 +177,11 @@ def _from_here() -> bool:
         and is_loopback(request.host)
         and not any(header in request.headers for header in FORWARDED)
     )
+
+
+def foreign() -> Response:
+    """The refusal of what a page of another site sent."""
+    return answer(403, "This was sent by a page of another site, and was refused.")
 
 
 def is_same_site() -> bool:

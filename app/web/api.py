@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, json, request
+from flask import Blueprint, Response, request
 
 from app.erasure import NotPurged
 from app.feeds.feed import Did, Feed
@@ -10,6 +10,7 @@ from app.imports.record.batch import Batch
 from app.imports.record.routed_outcome import RoutedOutcome
 from app.imports.run import NoRun, NotWaiting, Outcome, Run
 from app.web import access, uploads
+from app.web.answers import as_json
 from app.web.links import links_of
 from app.web.problems import answer, problem
 
@@ -51,7 +52,7 @@ def import_calendar() -> Response:
 def batch(batch: int) -> Response:
     """One routed import: its runs, and what has no place in any calendar."""
     access.require_all("see routed imports")
-    return _json(access.parts().routed.get(batch).to_json())
+    return as_json(access.parts().routed.get(batch).to_json())
 
 
 @bp.post("/imports/batches/<int(max=2147483647):batch>/approve")
@@ -65,7 +66,7 @@ def approve_batch(batch: int) -> Response:
 def cancel_batch(batch: int) -> Response:
     """Say no to all of it that waits."""
     access.require_all("cancel routed imports")
-    return _json(access.parts().routed.cancel(batch).to_json())
+    return as_json(access.parts().routed.cancel(batch).to_json())
 
 
 @bp.post("/imports/batches/<int(max=2147483647):batch>/undo")
@@ -74,7 +75,7 @@ def undo_batch(batch: int) -> Response:
     access.require_all("take routed imports back")
     outcomes = access.parts().routed.undo(batch, dry_run=uploads.flag(request.values, "dry_run"))
     status = max(STATUS.get(each.state, 200) for each in outcomes)
-    return _json({"batch": batch, "outcomes": [each.to_json() for each in outcomes]}, status)
+    return as_json({"batch": batch, "outcomes": [each.to_json() for each in outcomes]}, status)
 
 
 @bp.get("/imports")
@@ -82,13 +83,13 @@ def runs() -> Response:
     """The latest runs, newest first; `?count=` says how many, at most."""
     count = min(max(request.args.get("count", 50, int), 1), 1000)
     yours = [one for one in access.parts().imports.latest(count) if access.may_see(one.calendar)]
-    return _json({"imports": [one.to_json() for one in yours]})
+    return as_json({"imports": [one.to_json() for one in yours]})
 
 
 @bp.get("/imports/<int(max=2147483647):run>")
 def run(run: int) -> Response:
     """One run: its plan, what became of it, and what it waits for."""
-    return _json(access.parts().imports.get(run).to_json())
+    return as_json(access.parts().imports.get(run).to_json())
 
 
 @bp.post("/imports/<int(max=2147483647):run>/approve")
@@ -122,7 +123,7 @@ def resume(run: int) -> Response:
 def refused(run: int) -> Response:
     """What the LMS, or its rules, refused in a run: each with the reason, and the line of the file where known."""
     imports = access.parts().imports
-    return _json({"run": run, "refused": list(imports.whole(imports.get(run), "refused"))})
+    return as_json({"run": run, "refused": list(imports.whole(imports.get(run), "refused"))})
 
 
 @bp.get("/imports/<int(max=2147483647):run>/<any(changes, done, left):what>")
@@ -132,7 +133,7 @@ def listed(run: int, what: str) -> Response:
     offset = max(request.args.get("offset", 0, int), 0)
     limit = min(max(request.args.get("limit", 1000, int), 1), 1000)
     items, of = imports.part(imports.get(run), what, offset, limit)
-    return _json({"run": run, "offset": offset, "of": of, what: items})
+    return as_json({"run": run, "offset": offset, "of": of, what: items})
 
 
 @bp.post("/imports/<int(max=2147483647):run>/retry")
@@ -168,7 +169,7 @@ def erase() -> Response:
         return problem(400, str(error))
     except NotPurged as error:
         return problem(409, str(error))
-    return _json(erased.to_json())
+    return as_json(erased.to_json())
 
 
 @bp.get("/calendars")
@@ -177,7 +178,7 @@ def calendars() -> Response:
     parts = access.parts()
     names = [request.args["lms"]] if "lms" in request.args else sorted(parts.config.connections)
     found = [calendar for name in names for calendar in parts.calendars(name)]
-    return _json(
+    return as_json(
         {"calendars": [{"ref": str(one.ref), "name": one.name, "writable": one.writable} for one in found]},
     )
 
@@ -186,14 +187,16 @@ def calendars() -> Response:
 def feeds() -> Response:
     """Every feed; a public one with its links, a secret one without: its address was shown once."""
     parts = access.parts()
-    return _json({"feeds": [_feed(feed) for feed in parts.feeds.list()]})
+    return as_json({"feeds": [_feed(feed) for feed in parts.feeds.list()]})
 
 
 @bp.post("/feeds/<slug>/refresh")
 def refresh(slug: str) -> Response:
     """Read the feed's calendar from its LMS now."""
     outcome = access.parts().feeds.refresh(slug)
-    return _json({"slug": slug, "did": outcome.did.value, "problem": outcome.problem}, REFRESHED.get(outcome.did, 200))
+    return as_json(
+        {"slug": slug, "did": outcome.did.value, "problem": outcome.problem}, REFRESHED.get(outcome.did, 200)
+    )
 
 
 def _feed(feed: Feed) -> dict[str, object]:
@@ -208,25 +211,21 @@ def _feed(feed: Feed) -> dict[str, object]:
 
 
 def _run(run: Run) -> Response:
-    return _json(run.to_json(), 200 if run.over else 202)
+    return as_json(run.to_json(), 200 if run.over else 202)
 
 
 def _accepted(run: Run) -> Response:
     """A worker has it from here: Location is where to ask how far it is."""
-    response = _json(run.to_json(), 202)
+    response = as_json(run.to_json(), 202)
     response.headers["Location"] = f"/api/imports/{run.id}"
     return response
 
 
 def _batch_accepted(batch: Batch) -> Response:
-    response = _json(batch.to_json(), 202)
+    response = as_json(batch.to_json(), 202)
     response.headers["Location"] = f"/api/imports/batches/{batch.id}"
     return response
 
 
 def _outcome(outcome: Outcome | RoutedOutcome) -> Response:
-    return _json(outcome.to_json(), STATUS.get(outcome.state, 200))
-
-
-def _json(data: object, status: int = 200) -> Response:
-    return Response(json.dumps(data), status, content_type="application/json")
+    return as_json(outcome.to_json(), STATUS.get(outcome.state, 200))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from flask import Blueprint, Flask, Response, g, json, request
+from flask import Blueprint, Flask, Response, g, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import audit
 from app.store.trouble import is_trouble, sentence
 from app.web import access
+from app.web.answers import as_json
 from app.web.callers import SAFE
 
 SUBJECTS = ("calendar", "name", "source", "url", "slug", "id", "run", "lms")
@@ -43,7 +44,7 @@ def log() -> Response:
         }
         for number, deed in found
     ]
-    return Response(json.dumps({"audit": deeds}), content_type="application/json")
+    return as_json({"audit": deeds})
 
 
 def _noted(response: Response) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from flask import Blueprint, Response, current_app, json, render_template, request
+from flask import Blueprint, Response, current_app, render_template, request
 
 from app.doctor.examine import examine
 from app.doctor.faces import record, whom
@@ -16,6 +16,7 @@ from app.ics import Limits, NotACalendar
 from app.ics import explain as times
 from app.parts import fetch_settings
 from app.web import access, uploads
+from app.web.answers import as_json
 from app.web.lane import PATH
 from app.web.pace import Pace
 from app.web.problems import answer
@@ -61,7 +62,7 @@ def judge_for_programs() -> Response:
     clients = _clients()
     found = _examined()
     told = {**record(found, clients), "explained": [times.record(one) for one in _explained(found)]}
-    return Response(json.dumps(told), content_type="application/json")
+    return as_json(told)
 
 
 def _clients() -> Sequence[Client]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, json, request
+from flask import Blueprint, Response, request
 
 from app.imports.drift.changes import Policy
 from app.imports.drift.drifts import Look, NoDrift, check_to_json, drift_to_json
 from app.web import access, uploads
+from app.web.answers import as_json
 from app.web.problems import answer
 
 bp = Blueprint("drift", __name__, url_prefix="/api/drift")
@@ -26,7 +27,7 @@ def drifts() -> Response:
     parts = access.parts()
     calendar = parts.named(request.args["calendar"]) if request.args.get("calendar") else None
     found = parts.drifts.list(calendar, request.args.get("name"))
-    return _json({"drifts": [drift_to_json(each) for each in found]})
+    return as_json({"drifts": [drift_to_json(each) for each in found]})
 
 
 @bp.post("/check")
@@ -36,7 +37,7 @@ def check() -> Response:
     calendar, _ = uploads.target(request.values, parts)
     believe = uploads.flag(request.values, "believe")
     done = parts.drifts.check(calendar, request.values.get("name"), believe=believe)
-    response = _json(check_to_json(done), STATUS.get(done.look, 200))
+    response = as_json(check_to_json(done), STATUS.get(done.look, 200))
     if done.retry_after is not None:
         response.headers["Retry-After"] = str(round(done.retry_after))
     return response
@@ -51,22 +52,18 @@ def policy() -> Response:
     if name != "usual" and name not in set(Policy):
         raise uploads.BadUpload(f"'policy' is one of {', '.join(Policy)}, usual; not '{name}'")
     parts.drifts.policies.set(calendar, source, None if name == "usual" else Policy(name))
-    return _json({"calendar": str(calendar), "name": source, "policy": parts.drifts.policies.of(calendar)(source)})
+    return as_json({"calendar": str(calendar), "name": source, "policy": parts.drifts.policies.of(calendar)(source)})
 
 
 @bp.post("/<int(max=2147483647):id>/accept")
 def accept(id: int) -> Response:
     """Agree to what somebody made of it."""
     (drift,) = access.parts().drifts.accept([id])
-    return _json(drift_to_json(drift))
+    return as_json(drift_to_json(drift))
 
 
 @bp.post("/<int(max=2147483647):id>/restore")
 def restore(id: int) -> Response:
     """Write it again as its file has it; the outcome of that run."""
     (outcome,) = access.parts().drifts.restore([id])
-    return _json(outcome.to_json(), 202 if outcome.state == "left" else 422 if outcome.state == "failed" else 200)
-
-
-def _json(data: object, status: int = 200) -> Response:
-    return Response(json.dumps(data), status, content_type="application/json")
+    return as_json(outcome.to_json(), 202 if outcome.state == "left" else 422 if outcome.state == "failed" else 200)

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, Response, json, request
+from flask import Blueprint, Response, request
 
 from app.config import zone_of
 from app.ics import Limits
@@ -15,6 +15,7 @@ from app.ics.explain import Explained, explain, record
 from app.ics.floating import Floating
 from app.imports.there import there
 from app.web import access, uploads
+from app.web.answers import as_json
 from bridges.contract import Sink
 
 bp = Blueprint("explain", __name__, url_prefix="/api")
@@ -48,7 +49,7 @@ def explain_file() -> Response:
     sink = parts.sink(into.lms) if into else None
     zone = parts.zone_at(into.lms) if into else home
     told = [_told(one, sink, zone) for one in islice(found, count)]
-    return Response(json.dumps({"explained": told}), content_type="application/json")
+    return as_json({"explained": told})
 
 
 def _told(one: Explained, sink: Sink | None, zone: ZoneInfo) -> dict[str, Any]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.metadata import version as installed
 
-from flask import Blueprint, Response, json
+from flask import Blueprint, Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.store import workers
 from app.store.migrate import is_current
 from app.web import access
+from app.web.answers import as_json
 
 bp = Blueprint("health", __name__)
 
@@ -57,4 +58,6 @@ def _notes() -> Iterator[str]:
 
 
 def _json(data: object, status: int = 200) -> Response:
-    return Response(json.dumps(data), status, content_type="application/json", headers={"Cache-Control": "no-store"})
+    response = as_json(data, status)
+    response.headers["Cache-Control"] = "no-store"
+    return response

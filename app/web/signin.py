@@ -18,7 +18,7 @@ from app.config import SignIn
 from app.parts import Parts
 from app.web import access
 from app.web import session as sessions
-from app.web.callers import Caller, Right
+from app.web.callers import SAFE, Caller, Right
 from app.web.problems import answer
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,12 @@ def install(app: Flask, parts: Parts) -> None:
         )
 
 
+@bp.before_request
+def _from_here() -> Response | None:
+    """What writes is sent by a page of ours: nobody is signed in or out by another site's."""
+    return None if request.method in SAFE or access.is_same_site() else access.foreign()
+
+
 @bp.get("")
 def form() -> str:
     """The ways in that there are."""
@@ -52,8 +58,6 @@ def form() -> str:
 @bp.post("")
 def with_password() -> Response | tuple[str, int]:
     """Sign in as a local administrator."""
-    if not access.is_same_site():
-        return answer(403, "This was sent by a page of another site, and was refused.")
     parts = access.parts()
     name, onward = request.form.get("name", "").strip(), _ours(request.form.get("next", ""))
     try:
@@ -70,8 +74,6 @@ def with_password() -> Response | tuple[str, int]:
 @bp.post("/provider")
 def to_provider() -> Any:
     """On to the provider, to come back at /sign-in/back."""
-    if not access.is_same_site():
-        return answer(403, "This was sent by a page of another site, and was refused.")
     onward = _ours(request.form.get("next", ""))
     sessions.end()
     session["next"] = onward
@@ -104,8 +106,6 @@ def back() -> Response:
 @bp.post("/out")
 def out() -> Response:
     """Sign out."""
-    if not access.is_same_site():
-        return answer(403, "This was sent by a page of another site, and was refused.")
     sessions.end()
     return _see("/")
 

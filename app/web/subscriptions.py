@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, Response, json, request
+from flask import Blueprint, Response, request
 
 from app.imports.pull.fetch import Credential
 from app.imports.pull.subscriptions import NoSubscription, Wish, to_json, visit_to_json
 from app.imports.pull.wish import changed
 from app.imports.record.batch import NOWHERE
 from app.web import access, uploads
+from app.web.answers import as_json
 from app.web.problems import answer
 
 bp = Blueprint("subscriptions", __name__, url_prefix="/api/subscriptions")
@@ -32,7 +33,7 @@ def _none(error: NoSubscription) -> Response:
 @bp.get("")
 def every_one() -> Response:
     """All subscriptions and how each stands."""
-    return _json({"subscriptions": [to_json(one) for one in access.parts().subscriptions.list()]})
+    return as_json({"subscriptions": [to_json(one) for one in access.parts().subscriptions.list()]})
 
 
 @bp.post("")
@@ -49,7 +50,7 @@ def add() -> Response:
         made = parts.subscriptions.add(changed(wish, _settings(given)), _credentials(given))
     except ValueError as error:
         raise uploads.BadUpload(str(error)) from error
-    response = _json(to_json(made), 201)
+    response = as_json(to_json(made), 201)
     response.headers["Location"] = f"/api/subscriptions/{made.id}"
     return response
 
@@ -57,7 +58,7 @@ def add() -> Response:
 @bp.get(ONE)
 def one(id: int) -> Response:
     """One subscription: its settings, and how it stands."""
-    return _json(to_json(access.parts().subscriptions.get(id)))
+    return as_json(to_json(access.parts().subscriptions.get(id)))
 
 
 @bp.patch(ONE)
@@ -75,7 +76,7 @@ def change(id: int) -> Response:
         raise
     except ValueError as error:
         raise uploads.BadUpload(str(error)) from error
-    return _json(to_json(told))
+    return as_json(to_json(told))
 
 
 @bp.delete(ONE)
@@ -90,7 +91,7 @@ def run(id: int) -> Response:
     """Pull it now; `?approve=true` is a yes to the plan that is held."""
     approved = uploads.flag(request.values, "approve")
     visit = access.parts().subscriptions.run(id, approved=approved)
-    return _json(visit_to_json(visit), VISITED.get(visit.what, 200))
+    return as_json(visit_to_json(visit), VISITED.get(visit.what, 200))
 
 
 @bp.post(f"{ONE}/enable")
@@ -111,7 +112,7 @@ def disable(id: int) -> Response:
 def history(id: int) -> Response:
     """What happened to it, the newest first; `?count=` says how much, at most."""
     count = min(max(request.args.get("count", 50, int), 1), 500)
-    return _json({"history": [visit_to_json(visit) for visit in access.parts().subscriptions.history(id, count)]})
+    return as_json({"history": [visit_to_json(visit) for visit in access.parts().subscriptions.history(id, count)]})
 
 
 def _given() -> dict[str, Any]:
@@ -150,7 +151,3 @@ def _credentials(given: Mapping[str, Any]) -> list[Credential]:
     if not isinstance(user, str) or not isinstance(password, str):
         raise ValueError("'user' and 'password' are texts")
     return [Credential.basic(user, password), *headers]
-
-
-def _json(data: object, status: int = 200) -> Response:
-    return Response(json.dumps(data), status, content_type="application/json")
