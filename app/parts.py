@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from importlib.metadata import version
 from threading import Lock
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -58,6 +58,8 @@ from bridges.model import Calendar, CalendarRef, Horizon
 
 NOTICES = timedelta(seconds=15)
 """Between two looks at what is to be told by mail."""
+
+Queued = TypeVar("Queued", Run, Batch)
 
 
 def clock() -> datetime:
@@ -206,15 +208,13 @@ class Parts:
         except Missing as missing:
             raise ConfigError([f"jobs.url: {missing}"]) from None
 
-    def told_a_worker(self, run: Run) -> Run:
+    def told_a_worker(self, queued: Queued) -> Queued:
         """The queued import, begun by a worker as soon as one has a hand free."""
-        self.queues.ask(jobs.importing(run.id, run.calendar.lms))
-        return run
-
-    def told_a_router(self, batch: Batch) -> Batch:
-        """The same for a file that goes into many calendars."""
-        self.queues.ask(jobs.routing(batch.id))
-        return batch
+        if isinstance(queued, Run):
+            self.queues.ask(jobs.importing(queued.id, queued.calendar.lms))
+        else:
+            self.queues.ask(jobs.routing(queued.id))
+        return queued
 
     def _changed(self, calendar: CalendarRef) -> None:
         """An import wrote into the calendar: feeds show it anew, and somebody looks after it from now on."""

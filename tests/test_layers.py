@@ -42,7 +42,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.tokens": ({"app.store"}, {"sqlalchemy"}),
     "app.ics": ({"bridges.model"}, {"icalendar", "dateutil"}),
     "app.store": (PROMISES, {"sqlalchemy", "alembic", "cryptography"}),
-    "app.imports": (HALLWAY, {"sqlalchemy"}),
+    "app.imports": (HALLWAY | {"app.zonerules"}, {"sqlalchemy"}),
     "app.imports.spool": ({"bridges.model"}, set()),
     "app.imports.deciding.plan": ({"bridges.model", "bridges.contract", "app.imports.spool"}, set()),
     "app.imports.deciding.guard": (

@@ -54,3 +54,11 @@ def test_a_folder_without_zones_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     here = rules(tmp_path / "zoneinfo", "2025b")
     assert version_of((str(tmp_path / "none"), str(tmp_path / "empty"), str(here))) == "2025b"
+
+
+def test_rules_that_do_not_say_their_release_have_none(tmp_path: Path) -> None:
+    assert version_of((str(rules(tmp_path / "zoneinfo", None)),)) is None
+
+
+def test_where_no_folder_has_zones_ours_are_in_force(tmp_path: Path) -> None:
+    assert version_of((str(tmp_path),)) == version_of(()) == tzdata.IANA_VERSION

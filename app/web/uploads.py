@@ -129,16 +129,19 @@ def flag(fields: Mapping[str, str], name: str) -> bool:
 
 def queue(job: Import, parts: Parts) -> Run:
     """Have a worker do it: it is kept, and told by its number."""
-    if job.dry_run:
-        raise BadUpload("a dry run is answered at once: leave 'background' or 'dry_run' away")
+    _require_wet(job)
     return parts.told_a_worker(parts.imports.queue(job))
 
 
 def queue_routed(job: Import, routes: Routes, parts: Parts) -> Batch:
     """Have a worker do it: it is kept, and told by its batch's number."""
+    _require_wet(job)
+    return parts.told_a_worker(parts.routed.queue(job, routes))
+
+
+def _require_wet(job: Import) -> None:
     if job.dry_run:
         raise BadUpload("a dry run is answered at once: leave 'background' or 'dry_run' away")
-    return parts.told_a_router(parts.routed.queue(job, routes))
 
 
 def body(request: Request) -> bytes:

@@ -11,17 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import zoneinfo
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from importlib.metadata import version
 from typing import Any
 
 from sqlalchemy import Row
 
+from app import zonerules
 from app.ics import Limits
 from app.imports.body import hashed
 from app.imports.deciding.plan import Plan
@@ -45,7 +42,7 @@ _SPECIMENS = (
 
 def basis_of(job: Import, sink: Sink, limits: Limits, partner: str) -> str | None:
     """The hash, hex. None where this machine does not say which zones it has: then there is no telling."""
-    zones = _zones_version(zoneinfo.TZPATH)
+    zones = zonerules.in_force()
     if zones is None:
         return None
     terms = replace(job, data=b"", dry_run=False, approved=False)
@@ -69,20 +66,3 @@ def _fitted(sink: Sink, event: Event) -> Event | str:
         return sink.fit(event)
     except Rejected as refusal:
         return str(refusal)
-
-
-@cache
-def _zones_version(path: Sequence[str]) -> str | None:
-    """The first line of tzdata.zi, where the system's zones are taken from; else the version of the package."""
-    for folder in path:
-        if (Path(folder) / "UTC").exists():
-            compiled = Path(folder) / "tzdata.zi"
-            try:
-                with compiled.open(encoding="ascii") as lines:
-                    return lines.readline().strip()
-            except (OSError, UnicodeDecodeError):
-                return None
-    try:
-        return version("tzdata")
-    except PackageNotFoundError:
-        return None
