@@ -116,8 +116,10 @@ def _offsets(text: str) -> set[timedelta]:
 
 
 def test_few_zones_need_utc_at_all() -> None:
-    crooked = {name for name in available_timezones() if differs(ZoneInfo(name), 2026, 2026)}
-    assert len(crooked) < 20
+    """Those whose law changes within the year: how many depends on the release of the rules, a dozen in 2026f."""
+    zones = available_timezones()
+    crooked = {name for name in zones if differs(ZoneInfo(name), 2026, 2026)}
+    assert 40 * len(crooked) < len(zones)
 
 
 def test_irish_winter_is_standard_time_whatever_the_law_says() -> None:

@@ -87,6 +87,12 @@ def test_an_unknown_name_climbs_to_the_calendars_zone_then_to_the_sources_and_el
     assert "unknown" in str(held)
 
 
+@pytest.mark.parametrize("tzid", ["", " ", '""'])
+def test_an_empty_name_is_answered_as_times_without_a_zone_are(tzid: str) -> None:
+    ladder = Ladder(calendar=ZoneInfo("Europe/Berlin"))
+    assert ladder.resolve(tzid) == ladder.floats
+
+
 def test_a_held_time_is_reported_and_never_silently_placed() -> None:
     data = calendar(event("DTSTART;TZID=Customized Time Zone 1:20250310T090000"))
     reading = read_occurrences(data)
