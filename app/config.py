@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import bridges
+from app.origins import Origin, origins
 from app.zonerules import prefer_newest
 
 _PLAIN_ADDRESS = r"^([A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]+@[A-Za-z0-9.-]+)?$"
@@ -47,6 +48,8 @@ class Server(_Section):
     """How the outside reaches this server, for the links on the pages (https://cal.example.edu); empty: as asked."""
     proxies: tuple[str, ...] = ()
     """Your own proxies, as addresses or networks (127.0.0.1, 10.1.0.0/16): what they say of the client is believed."""
+    language: Literal["en", "de", "nb", "sv"] = "en"
+    """The language of pages for people who chose none, and whose browser asks for none of these."""
 
     @field_validator("proxies")
     @classmethod
@@ -320,7 +323,10 @@ class _File(_Section):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that calbridge is told. `demo` is true where nobody configured an LMS and a demo campus stands in."""
+    """Everything that calbridge is told. `demo` is true where nobody configured an LMS and a demo campus stands in.
+
+    `origins` says of each value that was told where it stood, by its path; what is missing there is a default.
+    """
 
     zone: ZoneInfo
     server: Server
@@ -336,12 +342,13 @@ class Config:
     cache: Cache
     connections: Mapping[str, Connection]
     demo: bool
+    origins: Mapping[str, Origin] = field(default_factory=dict)
 
 
 def secrets_of(config: Config) -> Sequence[str]:
     """Every secret that the configuration holds, wherever it stood; also the passwords within addresses."""
     found: list[str] = []
-    for settings in (*_sections_of(config), *(connection.settings for connection in config.connections.values())):
+    for settings in (*sections_of(config).values(), *(connection.settings for connection in config.connections.values())):
         for value in dict(settings).values():
             found += value.get_secret_value().split() if isinstance(value, SecretStr) else _password_in(value)
     return [secret for secret in found if secret]
@@ -356,8 +363,10 @@ def _password_in(value: Any) -> list[str]:
     return [written, unquote(written)] if written else []
 
 
-def _sections_of(config: Config) -> Iterator[BaseModel]:
-    return (value for each in fields(config) if isinstance(value := getattr(config, each.name), BaseModel))
+def sections_of(config: Config) -> Mapping[str, BaseModel]:
+    """The sections of the file by their names, those of LMSs aside."""
+    found = {each.name: getattr(config, each.name) for each in fields(config)}
+    return {name: section for name, section in found.items() if isinstance(section, BaseModel)}
 
 
 def zone_of(name: str) -> ZoneInfo:
@@ -376,10 +385,10 @@ def load(path: str | Path | None, environment: Mapping[str, str]) -> Config:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: cannot be read: {error}"]) from None
-    return parse(text, environment)
+    return parse(text, environment, str(path))
 
 
-def parse(text: str, environment: Mapping[str, str]) -> Config:
+def parse(text: str, environment: Mapping[str, str], file_name: str = "config.toml") -> Config:
     """The configuration written in `text`; `environment` answers `{ env = "NAME" }` values.
 
     It is where the first zones are made, and so where it is settled whose zone rules count.
@@ -390,6 +399,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([f"not TOML: {error}"]) from None
     problems: list[str] = []
+    told = origins(tree, file_name)
     tree = _resolved(tree, "", environment, problems)
     try:
         file = _File.model_validate(tree)
@@ -416,6 +426,7 @@ def parse(text: str, environment: Mapping[str, str]) -> Config:
         cache=file.cache,
         connections=connections or {"demo": _demo(file.zone)},
         demo=not connections,
+        origins=told,
     )
 
 

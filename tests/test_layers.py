@@ -90,7 +90,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "app.notices",
         }
         | {"app.store.values"},
-        {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog", "sqlalchemy"},
+        {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog", "sqlalchemy", "babel"},
     ),
     "app.cli": (
         PROMISES
@@ -129,6 +129,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.audit": ({"app.store"}, {"sqlalchemy"}),
     "app.accounts": ({"app.store"}, {"sqlalchemy", "argon2"}),
     "app.web.month": (set(), set()),
+    "app.web.language": (set(), {"flask", "werkzeug", "babel"}),
     "app.web.subscribe": ({"app.feeds", "app.web"}, {"flask", "segno", "werkzeug"}),
     "app.web.callers": ({"bridges.model"}, set()),
     "app.web.session": (

@@ -28,6 +28,7 @@ from app.web import (
     feeds,
     health,
     imports_pages,
+    language,
     linking,
     navigation,
     pages,
@@ -75,6 +76,8 @@ def flask_app(parts: Parts) -> Flask:
     session.install(app, parts)
     signin.install(app, parts)
     navigation.install(app)
+    secure = parts.config.server.public_url.startswith("https:")
+    language.install(app, parts.config.server.language, secure=secure)
     for blueprint in (
         signin.bp,
         audited.bp,
