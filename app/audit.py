@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, Row, insert, select
 
 from app.store.engine import writing
+from app.store.slices import Part, Slice, part_of
 from app.store.tables import audit
 
 
@@ -42,13 +43,27 @@ def note(engine: Engine, deed: Deed) -> None:
         connection.execute(insert(audit).values(values))
 
 
+def some(engine: Engine, asked: Slice) -> Part[tuple[int, Deed]]:
+    """Some deeds with their numbers, newest first; searched are who, what and to what."""
+    query = select(audit).order_by(audit.c.id.desc())
+    with engine.connect() as connection:
+        return part_of(connection, query, asked, (audit.c.who, audit.c.what, audit.c.subject)).map(_deed)
+
+
+def to_json(number: int, deed: Deed) -> dict[str, Any]:
+    """One line of the log; its time as ISO 8601 in UTC."""
+    told = {name: getattr(deed, name) for name in ("who", "what", "subject", "status", "request")}
+    return {"id": number, "at": deed.at.isoformat(), **told}
+
+
+def _deed(row: Row[Any]) -> tuple[int, Deed]:
+    return row.id, Deed(row.at, row.who, row.what, row.subject, row.status, row.request)
+
+
 def latest(engine: Engine, count: int = 100, before: int | None = None) -> Sequence[tuple[int, Deed]]:
     """The latest deeds with their numbers, newest first; `before` goes on where an earlier answer ended."""
     query = select(audit).order_by(audit.c.id.desc()).limit(count)
     if before is not None:
         query = query.where(audit.c.id < before)
     with engine.connect() as connection:
-        return [
-            (row.id, Deed(row.at, row.who, row.what, row.subject, row.status, row.request))
-            for row in connection.execute(query)
-        ]
+        return [_deed(row) for row in connection.execute(query)]

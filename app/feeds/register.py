@@ -16,6 +16,7 @@ from app.feeds.policies import USUAL, Policies, changed, from_json
 from app.ics.render import one_line
 from app.store import tables
 from app.store.engine import writing
+from app.store.slices import Part, Slice, part_of
 from bridges.model import CalendarRef
 
 SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,98}[a-z0-9])?")
@@ -53,6 +54,14 @@ def every_feed(engine: Engine) -> Sequence[Feed]:
     """All feeds, by slug."""
     with engine.connect() as connection:
         return [feed_of(row) for row in connection.execute(select(tables.feed).order_by(tables.feed.c.slug))]
+
+
+def some(engine: Engine, asked: Slice) -> Part[Feed]:
+    """Some feeds, by slug; searched are name, title and first calendar."""
+    feed = tables.feed.c
+    with engine.connect() as connection:
+        query = select(tables.feed).order_by(feed.slug)
+        return part_of(connection, query, asked, (feed.slug, feed.title, feed.calendar)).map(feed_of)
 
 
 def by_slug(engine: Engine, slug: str) -> Feed:

@@ -48,6 +48,7 @@ from app.feeds.since import Changes
 from app.feeds.tidy import Tidied, mark, persons, tidy, used
 from app.ics.render import one_line
 from app.store.leases import Busy, lease
+from app.store.slices import Part, Slice
 from bridges.contract import PartialSource, Priced, Quota, Roster, Source
 from bridges.errors import BridgeError, Denied, Gone, Transient
 from bridges.model import CalendarRef, Horizon, Kind, Window
@@ -157,6 +158,10 @@ class Feeds:
     def list(self) -> Sequence[Feed]:
         """All feeds, by slug."""
         return register.every_feed(self._engine)
+
+    def some(self, asked: Slice) -> Part[Feed]:
+        """Some feeds, by slug; searched are name, title and first calendar."""
+        return register.some(self._engine, asked)
 
     def by_slug(self, slug: str) -> Feed:
         """The feed of that name. Unknown if there is none."""

@@ -36,6 +36,7 @@ from app.imports.subscription import Import, Match, Mode
 from app.imports.writing.ledger import Ledger
 from app.imports.writing.works import Policy, Works, lease_name
 from app.store.leases import Busy, is_held, lease
+from app.store.slices import Part, Slice
 from bridges.contract import Sink
 from bridges.errors import BridgeError, Denied
 from bridges.model import CalendarRef, Window
@@ -193,6 +194,11 @@ class Imports:
         """The latest runs, newest first; of one calendar, in one state, and older than that one, if told."""
         self._runs.expire()
         return self._runs.latest(count, calendar=calendar, state=state, before=before)
+
+    def some(self, asked: Slice, *, calendar: str = "", state: Ending | None = None) -> Part[Run]:
+        """Some runs, newest first, of one calendar and in one state, if told; searched are calendar and source."""
+        self._runs.expire()
+        return self._runs.some(asked, calendar=calendar, state=state)
 
     def get(self, run: int) -> Run:
         """One run. NoRun where there is none."""

@@ -32,19 +32,7 @@ def log() -> Response:
     """Who did what, the newest first; `?before=` goes on where an earlier answer ended, `?count=` says how many."""
     count = min(max(request.args.get("count", 100, int), 1), 1000)
     found = audit.latest(access.parts().engine, count, request.args.get("before", None, int))
-    deeds = [
-        {
-            "id": number,
-            "at": deed.at.isoformat(),
-            "who": deed.who,
-            "what": deed.what,
-            "subject": deed.subject,
-            "status": deed.status,
-            "request": deed.request,
-        }
-        for number, deed in found
-    ]
-    return as_json({"audit": deeds})
+    return as_json({"audit": [audit.to_json(number, deed) for number, deed in found]})
 
 
 def _noted(response: Response) -> Response:

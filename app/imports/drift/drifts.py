@@ -27,6 +27,7 @@ from app.imports.run import Imports
 from app.imports.writing.ledger import Ledger, desired_from_json, slot_from_text
 from app.store import tables
 from app.store.leases import Busy, lease
+from app.store.slices import Part, Slice
 from app.store.values import event_from_json, event_to_json
 from bridges.contract import Sink, Source
 from bridges.errors import BridgeError, Transient
@@ -113,11 +114,14 @@ class Drifts:
 
     def list(self, calendar: CalendarRef | None = None, source: str | None = None) -> Sequence[Drift]:
         """All that does not stand as it was written, oldest entry first; of one calendar or import, if told."""
+        return self._drifts(*_standing(calendar, source))
+
+    def some(self, asked: Slice, calendar: CalendarRef | None = None, source: str | None = None) -> Part[Drift]:
+        """Some of them; searched are calendar and import."""
         entry = tables.entry.c
-        wanted: list[ColumnElement[bool]] = [entry.drift.is_not(None), entry.state.in_(("edited", "dismissed"))]
-        wanted += [entry.calendar == str(calendar)] if calendar else []
-        wanted += [entry.source == source] if source else []
-        return self._drifts(*wanted)
+        query = select(tables.entry).where(*_standing(calendar, source)).order_by(entry.id)
+        with self._engine.connect() as connection:
+            return part_of(connection, query, asked, (entry.calendar, entry.source)).map(_to_drift)
 
     def get(self, ids: Iterable[int]) -> Sequence[Drift]:
         """Those of these numbers. NoDrift where one is not there (any more)."""
@@ -234,6 +238,13 @@ class Drifts:
         with self._engine.connect() as connection:
             rows = connection.execute(select(tables.entry).where(*wanted).order_by(tables.entry.c.id)).all()
         return [_to_drift(row) for row in rows]
+
+
+def _standing(calendar: CalendarRef | None, source: str | None) -> list[ColumnElement[bool]]:
+    entry = tables.entry.c
+    wanted: list[ColumnElement[bool]] = [entry.drift.is_not(None), entry.state.in_(("edited", "dismissed"))]
+    wanted += [entry.calendar == str(calendar)] if calendar else []
+    return wanted + ([entry.source == source] if source else [])
 
 
 def drift_to_json(drift: Drift) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from app.imports.body import Data, hashed
 from app.imports.subscription import Import
 from app.store import tables
 from app.store.engine import writing
+from app.store.slices import Part, Slice, part_of
 from bridges.model import CalendarRef
 
 
@@ -235,6 +236,15 @@ class Runs:
         with self._engine.connect() as connection:
             rows = connection.execute(_query().where(*told).order_by(run.id.desc()).limit(count)).all()
         return [_to_run(row) for row in rows]
+
+    def some(self, asked: Slice, *, calendar: str = "", state: Ending | None = None) -> Part[Run]:
+        """Some runs, newest first; searched are calendar and source."""
+        run = tables.import_run.c
+        told = [run.calendar == calendar] if calendar else []
+        told += [run.state == state.value] if state else []
+        query = _query().where(*told).order_by(run.id.desc())
+        with self._engine.connect() as connection:
+            return part_of(connection, query, asked, (run.calendar, run.source)).map(_to_run)
 
     def begin(
         self,
