@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
 from itertools import islice
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,6 +13,7 @@ from app.ics import Limits
 from app.ics.explain import Explained, explain, record
 from app.ics.floating import Floating
 from app.imports.there import there
+from app.imports.window import bound
 from app.web import access, uploads
 from app.web.answers import as_json
 from bridges.contract import Sink
@@ -39,7 +39,7 @@ def explain_file() -> Response:
             source_zone=zone_of(fields["zone"]) if fields.get("zone") else None,
             floating=Floating(fields.get("floating", "").strip()),
             uid=fields.get("uid"),
-            at=_moment(fields["at"], home) if fields.get("at") else None,
+            at=bound(fields["at"], home) if fields.get("at") else None,
             limits=Limits(bytes=parts.config.imports.max_bytes, components=parts.config.imports.max_events),
         )
         count = min(max(int(fields.get("count", "100")), 1), MOST)
@@ -55,13 +55,3 @@ def explain_file() -> Response:
 def _told(one: Explained, sink: Sink | None, zone: ZoneInfo) -> dict[str, Any]:
     sent = there(sink, zone, one.when).to_json() if sink is not None and one.when is not None else None
     return {**record(one), "there": sent}
-
-
-def _moment(text: str, zone: ZoneInfo) -> date:
-    try:
-        if len(text) <= 10:
-            return date.fromisoformat(text)
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"'at' is a day or a time, as 2026-09-01 or 2026-09-01T08:00, not '{text[:40]}'") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
