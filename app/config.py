@@ -7,7 +7,8 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
+from dataclasses import field as dataclass_field
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -288,6 +289,13 @@ class Keep(_Section):
     """How long is kept what happened to subscriptions, time by time."""
     audit_days: int = Field(default=400, ge=1, le=36500)
     """How long is kept who did what."""
+    answers_hours: int = Field(default=24, ge=1, le=8760)
+    """How long an answer to a request with an Idempotency-Key is kept, and given again to the same request."""
+
+
+class Api(_Section):
+    per_minute: int = Field(default=600, ge=0, le=1_000_000)
+    """How often one caller may ask the API in a minute, a token or a person or an address; 0: as often as it likes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +321,7 @@ class _File(_Section):
     keep: Keep = Keep()
     jobs: Jobs = Jobs()
     cache: Cache = Cache()
+    api: Api = Api()
     lms: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("zone")
@@ -340,15 +349,17 @@ class Config:
     keep: Keep
     jobs: Jobs
     cache: Cache
+    api: Api
     connections: Mapping[str, Connection]
     demo: bool
-    origins: Mapping[str, Origin] = field(default_factory=dict)
+    origins: Mapping[str, Origin] = dataclass_field(default_factory=dict)
 
 
 def secrets_of(config: Config) -> Sequence[str]:
     """Every secret that the configuration holds, wherever it stood; also the passwords within addresses."""
     found: list[str] = []
-    for settings in (*sections_of(config).values(), *(connection.settings for connection in config.connections.values())):
+    of_lms = (connection.settings for connection in config.connections.values())
+    for settings in (*sections_of(config).values(), *of_lms):
         for value in dict(settings).values():
             found += value.get_secret_value().split() if isinstance(value, SecretStr) else _password_in(value)
     return [secret for secret in found if secret]
@@ -424,6 +435,7 @@ def parse(text: str, environment: Mapping[str, str], file_name: str = "config.to
         keep=file.keep,
         jobs=file.jobs,
         cache=file.cache,
+        api=file.api,
         connections=connections or {"demo": _demo(file.zone)},
         demo=not connections,
         origins=told,
@@ -540,6 +552,7 @@ def example() -> str:
         "keep": Keep,
         "jobs": Jobs,
         "cache": Cache,
+        "api": Api,
     }
     for name, section in sections.items():
         head += ["", f"[{name}]", *_keys(section.model_fields)]

@@ -72,6 +72,7 @@ RULES = (
     Rule(tables.notice, lambda now, keep: tables.notice.c.done_at < now - timedelta(days=keep.runs_days)),
     Rule(tables.audit, lambda now, keep: tables.audit.c.at < now - timedelta(days=keep.audit_days)),
     Rule(tables.feed_token, _feed_tokens),
+    Rule(tables.kept_answer, lambda now, keep: tables.kept_answer.c.at < now - timedelta(hours=keep.answers_hours)),
     Rule(tables.lease, lambda now, keep: tables.lease.c.until < now - DEAD),
     Rule(tables.lane, lambda now, keep: tables.lane.c.until < now - DEAD),
 )

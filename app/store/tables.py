@@ -143,6 +143,17 @@ audit = Table(
     comment="who did what; rows are only ever added, and removed by age",
 )
 
+kept_answer = Table(
+    "kept_answer",
+    metadata,
+    Column("key", String(64), primary_key=True, doc="SHA-256 of the caller and the Idempotency-Key, hex"),
+    Column("request", String(64), nullable=False, doc="SHA-256 of what was asked, hex"),
+    Column("at", Instant, nullable=False),
+    Column("sealed", LargeBinary, nullable=False, doc="the answer, encrypted: it may hold a secret that is shown once"),
+    Index(None, "at"),
+    comment="what programs were answered to requests with an Idempotency-Key; the oldest rows go",
+)
+
 calendar_reading = Table(
     "calendar_reading",
     metadata,
@@ -439,7 +450,7 @@ subscription = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("source", String(200), nullable=False, unique=True, doc="its name, and that of its imports"),
-    Column("url", Text, nullable=False, doc="often a credential by itself: never logged"),
+    Column("url", Text, nullable=False, doc="scheme and host; the vault has the whole, which is often a credential"),
     Column("calendar", String(500), nullable=False, doc="a CalendarRef, as text"),
     Column("every_minutes", Integer, nullable=False),
     Column("ahead_days", Integer, nullable=False),
