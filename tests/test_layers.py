@@ -102,7 +102,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "app.weather",
         }
         | {"app.store.values", "app.store.workers"},
-        {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog", "sqlalchemy", "babel"},
+        {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog", "sqlalchemy", "babel", "markupsafe"},
     ),
     "app.cli": (
         PROMISES

@@ -33,7 +33,9 @@ from app.web import (
     navigation,
     pages,
     session,
+    shown,
     signin,
+    spoken,
     subscribe,
     subscriptions,
     subscriptions_pages,
@@ -42,7 +44,6 @@ from app.web import (
 from app.web.lane import EVERYWHERE, Lane
 from app.web.problems import answer
 from app.web.proxied import Proxied
-from app.web.shown import moment
 from app.web.traced import trace
 from bridges.errors import Denied, Rejected, Transient
 
@@ -78,6 +79,8 @@ def flask_app(parts: Parts) -> Flask:
     navigation.install(app)
     secure = parts.config.server.public_url.startswith("https:")
     language.install(app, parts.config.server.language, secure=secure)
+    shown.install(app)
+    spoken.install(app)
     for blueprint in (
         signin.bp,
         audited.bp,
@@ -98,7 +101,6 @@ def flask_app(parts: Parts) -> Flask:
         health.bp,
     ):
         app.register_blueprint(blueprint)
-    app.add_template_filter(moment)
     trace(app)
     app.before_request(access.guard)
     audited.install(app)

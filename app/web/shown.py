@@ -1,11 +1,17 @@
-"""Times as people read them."""
+"""Times and numbers as people read them, in the language of the page."""
 
 from __future__ import annotations
 
+from datetime import date, datetime, time
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from bridges.model import AllDay, Event
+from babel.dates import format_date, format_skeleton, get_datetime_format, get_day_names
+from babel.numbers import format_decimal
+from flask import Flask
+
+from app.web.language import gettext, locale, ngettext
+from bridges.model import AllDay, Event, When
 
 
 class Happening(Protocol):
@@ -15,11 +21,97 @@ class Happening(Protocol):
     def event(self) -> Event: ...
 
 
+def install(app: Flask) -> None:
+    """Give templates the words for days, moments and numbers."""
+    for each in (moment, day, day_month, month, instant, instant_near, instant_short, number):
+        app.add_template_filter(each)
+    app.add_template_global(weekdays)
+
+
+def day(value: date) -> str:
+    """`Saturday, 21 November 2026`, as a heading."""
+    return _heading(format_date(value, "full", locale()))
+
+
+def month(value: date) -> str:
+    """`November 2026`, as a heading."""
+    return _heading(format_skeleton("yMMMM", value, locale=locale()))
+
+
+def _heading(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def day_month(value: date) -> str:
+    """`21 November`."""
+    return format_skeleton("MMMMd", value, locale=locale())
+
+
+def instant(value: datetime, zone: ZoneInfo) -> str:
+    """`21 November 2026, 14:05`."""
+    local = value.astimezone(zone)
+    return _joined(format_date(local, "long", locale()), clock(local))
+
+
+def instant_near(value: datetime, zone: ZoneInfo) -> str:
+    """`21 November, 14:05`, where the year goes without saying."""
+    local = value.astimezone(zone)
+    return _joined(day_month(local), clock(local))
+
+
+def instant_short(value: datetime, zone: ZoneInfo) -> str:
+    """`21 Nov, 14:05`, in lists."""
+    local = value.astimezone(zone)
+    return _joined(format_skeleton("MMMd", local, locale=locale()), clock(local))
+
+
+def clock(value: datetime | time) -> str:
+    """`14:05`, in each of our languages."""
+    return f"{value:%H:%M}"
+
+
+def span(when: When, zone: ZoneInfo) -> str:
+    """When on its first day: `09:00–10:30`, `all day`, `3 days`."""
+    if isinstance(when, AllDay):
+        days = (when.end - when.start).days
+        return gettext("all day") if days == 1 else ngettext("%(num)s day", "%(num)s days", days)
+    start, end = when.start.astimezone(zone), when.end.astimezone(zone)
+    if start == end:
+        return clock(start)
+    if end.date() == start.date():
+        return f"{clock(start)}–{clock(end)}"
+    return f"{clock(start)} – {_joined(_weekday(end), clock(end))}"
+
+
+def before(when: When, zone: ZoneInfo) -> str:
+    """The same with its day: `Sat 21 Nov, 09:00–10:30`."""
+    first = when.start if isinstance(when, AllDay) else when.start.astimezone(zone)
+    return _joined(_weekday(first), span(when, zone))
+
+
 def moment(what: Happening, zone: ZoneInfo) -> str:
     """When it happens, in `zone`; the days that were meant where an LMS made instants of them."""
     when = getattr(what, "days", None) or what.event.when
-    if isinstance(when, AllDay):
-        return f"{when.start:%a %Y-%m-%d}, all day"
-    start, end = when.start.astimezone(zone), when.end.astimezone(zone)
-    until = f"{end:%H:%M}" if end.date() == start.date() else f"{end:%a %Y-%m-%d %H:%M}"
-    return f"{start:%a %Y-%m-%d %H:%M} – {until}"
+    first = when.start if isinstance(when, AllDay) else when.start.astimezone(zone)
+    return _joined(format_skeleton("yMMMEd", first, locale=locale()), span(when, zone))
+
+
+def weekdays() -> list[tuple[str, str]]:
+    """Monday to Sunday, whole and short."""
+    wide, short = (get_day_names(width, "stand-alone", locale()) for width in ("wide", "short"))
+    return [(_heading(wide[each]), _heading(short[each].rstrip("."))) for each in range(7)]
+
+
+def number(value: float) -> str:
+    """`1,240`, with the marks of the language and one digit after them at most."""
+    return format_decimal(value, format="#,##0.#", locale=locale())
+
+
+def _weekday(value: date) -> str:
+    return format_skeleton("EMMMd", value, locale=locale())
+
+
+def _joined(first: str, then: str) -> str:
+    """A day and what follows it, as the language writes them one after the other."""
+    pattern = str(get_datetime_format("medium", locale()))
+    return pattern.replace("'", "").replace("{1}", first).replace("{0}", then)

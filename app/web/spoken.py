@@ -1,0 +1,90 @@
+"""Sentences that the core composed in English, told in the language of the page.
+
+The core knows no languages: its plans, refusals and errors carry finished English sentences, which programs, logs and
+commands get as they are. Here such a sentence is recognised by the pattern that made it (`app.web.sentences`) and told
+anew. One that no pattern fits stays as it is, and is marked as English, for those who have pages read aloud to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+
+from flask import Flask
+from markupsafe import Markup, escape
+
+from app.web.language import SOURCE, catalogue, language
+from app.web.sentences import SENTENCES, Sentence
+
+_PLACE = re.compile(r"%\((\w+)\)s")
+REASONS = {"why", "then"}
+"""Places of a pattern in which another sentence stands."""
+LONGEST = 4000
+"""Letters of a sentence that is looked at."""
+
+
+def install(app: Flask) -> None:
+    """Templates write `{{ sentence|spoken }}`, and `{{ sentence|plain }}` where no markup can be."""
+    app.add_template_filter(spoken)
+    app.add_template_filter(plain)
+
+
+def spoken(sentence: object) -> Markup:
+    """The sentence in the page's language, else as it is and marked as English. Whatever it holds is text."""
+    text = str(sentence)
+    if language() == SOURCE:
+        return escape(text)
+    told = translated(text)
+    return Markup('<span lang="en">{}</span>').format(text) if told is None else escape(told)
+
+
+def plain(sentence: object) -> str:
+    """The same for a title or an attribute."""
+    text = str(sentence)
+    told = None if language() == SOURCE else translated(text)
+    return text if told is None else told
+
+
+def translated(text: str) -> str | None:
+    """The sentence in the page's language; None where no pattern fits, or where it has no translation."""
+    if len(text) > LONGEST:
+        return None
+    for sentence, pattern in _patterns():
+        if found := pattern.fullmatch(text):
+            return _told(sentence, found.groupdict())
+    return None
+
+
+def _told(sentence: Sentence, values: Mapping[str, str | None]) -> str | None:
+    known = catalogue(language())
+    filled = {name: _filled(name, value) for name, value in values.items() if value is not None}
+    if sentence.many:
+        count = int(re.sub(r"\D", "", filled.get("num", "1")))
+        told = known.ngettext(sentence.one, sentence.many, count)
+        filled.setdefault("num", "1")
+    else:
+        told = known.gettext(sentence.one)
+    return None if told in (sentence.one, sentence.many) else told % filled
+
+
+def _filled(name: str, value: str) -> str:
+    return (translated(value) or value) if name in REASONS else value
+
+
+@cache
+def _patterns() -> Sequence[tuple[Sentence, re.Pattern[str]]]:
+    """What to look for, the most particular first: the one with the most letters of its own."""
+    forms = [(sentence, form) for sentence in SENTENCES for form in (sentence.one, sentence.many) if form]
+    forms.sort(key=lambda pair: -len(_PLACE.sub("", pair[1])))
+    return [(sentence, pattern_of(form)) for sentence, form in forms]
+
+
+def pattern_of(form: str) -> re.Pattern[str]:
+    """What a sentence of that form looks like once its places are filled."""
+    pieces = _PLACE.split(form)
+    written = [
+        f"(?P<{piece}>{'[0-9,]+' if piece == 'num' else '.+?'})" if place % 2 else re.escape(piece.replace("%%", "%"))
+        for place, piece in enumerate(pieces)
+    ]
+    return re.compile("".join(written), re.DOTALL)
