@@ -84,6 +84,15 @@ feed_token = Table(
     Column("narrow", JSON(none_as_null=True), doc="what it shows of its feed; null for all"),
 )
 
+feed_reader = Table(
+    "feed_reader",
+    metadata,
+    Column("feed_id", ForeignKey("feed.id", ondelete="CASCADE"), primary_key=True),
+    Column("client", String(50), primary_key=True, doc="a family of programs"),
+    Column("used_at", Instant, nullable=False, doc="when one of it last read the feed, to ten minutes"),
+    comment="which kinds of programs read public feeds, and when last; nothing of whose they are",
+)
+
 enrolment = Table(
     "enrolment",
     metadata,
@@ -116,6 +125,7 @@ api_token = Table(
     Column("hash", String(64), nullable=False, unique=True),
     Column("created_at", Instant, nullable=False),
     Column("scope", String(20), nullable=False, server_default="admin", doc="read, import or admin"),
+    Column("used_at", Instant, doc="when it was last used, to ten minutes"),
 )
 
 account = Table(

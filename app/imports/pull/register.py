@@ -16,6 +16,7 @@ from app.imports.pull.wish import Wish, changed, unusual
 from app.imports.subscription import Mode
 from app.store import tables
 from app.store.engine import writing
+from app.store.slices import Part, Slice, part_of
 from bridges.model import CalendarRef
 
 HISTORY = 500
@@ -36,11 +37,6 @@ class Subscription:
     enabled: bool
     state: State
     headers: tuple[str, ...] = ()
-
-    @property
-    def secret(self) -> str:
-        """The name of its headers in the vault."""
-        return f"subscription/{self.id}"
 
     def is_due(self, now: datetime) -> bool:
         return self.enabled and self.state.standing is not Standing.PARKED and self.state.next_check <= now
@@ -69,6 +65,14 @@ def every_one(engine: Engine) -> Sequence[Subscription]:
     with engine.connect() as connection:
         rows = connection.execute(select(tables.subscription).order_by(tables.subscription.c.source))
         return [_subscription(row) for row in rows]
+
+
+def some(engine: Engine, asked: Slice) -> Part[Subscription]:
+    """Some subscriptions, by source; searched are source, calendar and problem, and never the address."""
+    one = tables.subscription.c
+    with engine.connect() as connection:
+        query = select(tables.subscription).order_by(one.source)
+        return part_of(connection, query, asked, (one.source, one.calendar, one.problem)).map(_subscription)
 
 
 def due(engine: Engine, now: datetime) -> Sequence[int]:
@@ -112,6 +116,13 @@ def change(engine: Engine, id: int, wish: Wish, headers: Sequence[str], now: dat
         chosen = tables.subscription.c.id == id
         values = {**_terms(wish, headers), **_columns(state)}
         connection.execute(update(tables.subscription).where(chosen).values(values))
+        return _one(connection, id)
+
+
+def outlined(engine: Engine, id: int, url: str) -> Subscription:
+    """Its address, which the vault has from now on, as it may be shown. NoSubscription if there is none."""
+    with writing(engine) as connection:
+        connection.execute(update(tables.subscription).where(tables.subscription.c.id == id).values(url=url))
         return _one(connection, id)
 
 

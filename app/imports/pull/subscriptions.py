@@ -7,10 +7,10 @@ when the window has rolled on, for then occurrences enter it from afar.
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,6 +36,7 @@ from app.imports.pull.fetch import (
 )
 from app.imports.pull.register import NoSubscription, Subscription
 from app.imports.pull.rhythm import Body, Standing, State, Visit, What, after
+from app.imports.pull.secrets import Secrets, is_outline, outline
 from app.imports.pull.told import objections, visit_of
 from app.imports.pull.wish import Wish, changed, shown
 from app.imports.record.batch import NOWHERE
@@ -47,6 +48,7 @@ from app.imports.routed import Routed
 from app.imports.run import Imports
 from app.imports.subscription import Import
 from app.store.leases import Busy, Lease, lease
+from app.store.slices import Part, Slice
 from bridges.contract import Vault
 from bridges.errors import Denied
 from bridges.model import Window
@@ -83,7 +85,7 @@ class Subscriptions:
         self._settings = settings
         self._now = now
         self._zone = zone
-        self._vault = vault
+        self._secrets = Secrets(vault)
         self._routed = routed
         self._resolver = resolver
         self._dice = dice
@@ -92,13 +94,14 @@ class Subscriptions:
         """A new subscription, due at once. ValueError says what is wrong with it; Refused and FetchError are such."""
         self._check(wish, credentials)
         check_address(wish.url, self._settings, self._resolver)
-        made = register.add(self._engine, wish, _names(credentials), self._now())
-        if credentials:
-            try:
-                self._vault.put(made.secret, _sealed(credentials))
-            except Denied:
-                register.remove(self._engine, made.id)
-                raise
+        made = register.add(self._engine, replace(wish, url=outline(wish.url)), _names(credentials), self._now())
+        try:
+            self._secrets.keep_address(made, wish.url)
+            if credentials:
+                self._secrets.keep_headers(made, credentials)
+        except Denied:
+            register.remove(self._engine, made.id)
+            raise
         return made
 
     def change(
@@ -121,11 +124,14 @@ class Subscriptions:
             target = check_address(wish.url, self._settings, self._resolver) if moved else None
             stays = target is None or target.origin == self._settings.fences.target(known.wish.url).origin
             gone = {name.lower() for name in (*without, *_names(credentials))}
-            earlier = self._credentials(known) if stays else ()
+            earlier = self._secrets.headers(known) if stays else ()
             kept = (*(one for one in earlier if one.name.lower() not in gone), *credentials)
             self._check(wish, kept)
             if kept != tuple(earlier) or not stays:
-                self._vault.put(known.secret, _sealed(kept))
+                self._secrets.keep_headers(known, kept)
+            if moved:
+                self._secrets.keep_address(known, wish.url)
+                wish = replace(wish, url=outline(wish.url))
             return register.change(self._engine, id, wish, _names(kept), self._now())
 
     def _check(self, wish: Wish, credentials: Sequence[Credential]) -> None:
@@ -144,6 +150,10 @@ class Subscriptions:
         """All subscriptions, by source."""
         return register.every_one(self._engine)
 
+    def some(self, asked: Slice) -> Part[Subscription]:
+        """Some subscriptions, by source; searched are source, calendar and problem."""
+        return register.some(self._engine, asked)
+
     def get(self, id: int) -> Subscription:
         """The subscription of that number. NoSubscription if there is none."""
         return register.by_id(self._engine, id)
@@ -156,8 +166,7 @@ class Subscriptions:
         """Forget it, its history and its credential; what it wrote stays. NoSubscription if there is none."""
         gone = self.get(id)
         register.remove(self._engine, id)
-        if gone.opened:
-            self._vault.put(gone.secret, "")
+        self._secrets.forget(gone)
 
     def enable(self, id: int) -> None:
         """Look at it again, at once, also if it was parked. NoSubscription if there is none."""
@@ -181,12 +190,21 @@ class Subscriptions:
         self.get(id)
         try:
             with lease(self._engine, f"subscription {id}", self._now, TURN) as held:
-                subscription = self.get(id)
+                subscription = self._sealed(self.get(id))
                 if unless_early and not subscription.is_due(self._now()):
                     return Visit(What.BUSY, self._now())
                 return self._run(subscription, approved, held)
         except Busy as busy:
             return Visit(What.BUSY, self._now(), str(busy))
+
+    def _sealed(self, subscription: Subscription) -> Subscription:
+        """A store of the first releases has the address as it is: it goes into the vault, where that has a key."""
+        wish = subscription.wish
+        if not is_outline(wish.url):
+            with suppress(Denied):
+                self._secrets.keep_address(subscription, wish.url)
+                return register.outlined(self._engine, subscription.id, outline(wish.url))
+        return subscription
 
     def put_back(self, id: int) -> None:
         """A run of it was cut off: it is due."""
@@ -234,22 +252,14 @@ class Subscriptions:
     def _fetched(self, subscription: Subscription, known: Body) -> Fetched | NotModified:
         wish = subscription.wish
         return fetch_calendar(
-            wish.url,
+            self._secrets.address(subscription),
             settings=replace(self._settings, max_bytes=wish.max_bytes or self._settings.max_bytes),
             now=self._now(),
             validators=known.validators,
-            credentials=self._credentials(subscription),
+            credentials=self._secrets.headers(subscription),
             agent=wish.agent,
             resolver=self._resolver,
         )
-
-    def _credentials(self, subscription: Subscription) -> Sequence[Credential]:
-        if not subscription.opened:
-            return ()
-        kept = self._vault.get(subscription.secret)
-        if kept is None:
-            raise Denied("The credential of this subscription is lost: remove the subscription and add it again.")
-        return _opened(kept)
 
     def _is_reckless(self, wish: Wish, got: Fetched, window: Window) -> bool:
         """Whether the guard would hold it without any grace. It has to be asked at the first reading: under the grace
@@ -312,17 +322,6 @@ def _check_size(wish: Wish, got: Fetched) -> None:
 
 def _names(credentials: Sequence[Credential]) -> list[str]:
     return [one.name for one in credentials]
-
-
-def _sealed(credentials: Sequence[Credential]) -> str:
-    """As the vault keeps them; nothing where there are none."""
-    return json.dumps([[one.name, one.value] for one in credentials]) if credentials else ""
-
-
-def _opened(kept: str) -> Sequence[Credential]:
-    """The inverse; of the first release a single one, without a list around it."""
-    pairs = json.loads(kept)
-    return tuple(Credential(*pair) for pair in ([pairs] if isinstance(pairs[0], str) else pairs))
 
 
 def host_of(url: str) -> str:

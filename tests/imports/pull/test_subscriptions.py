@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import requests
+from sqlalchemy import select
 
 from app.imports.deciding.guard import Guard
 from app.imports.pull import register
@@ -17,11 +18,13 @@ from app.imports.pull.addresses import Fences
 from app.imports.pull.fetch import Credential, FetchError, FetchSettings, Refused
 from app.imports.pull.register import NoSubscription, Subscription
 from app.imports.pull.rhythm import LONGEST_PAUSE, Body, Standing, State, Visit, What, after
+from app.imports.pull.secrets import outline
 from app.imports.pull.subscriptions import Subscriptions, host_of
 from app.imports.pull.wish import Wish
 from app.imports.routed import Routed
 from app.imports.run import Imports
 from app.imports.subscription import Mode
+from app.store import tables
 from app.store.leases import lease
 from bridges.blackboard import BlackboardBridge, BlackboardSettings
 from bridges.contract import PlainVault, Sink, Source, Tools
@@ -95,6 +98,11 @@ class Office:
     def visit(self, id: int, later: timedelta = HOUR, *, approved: bool = False) -> Visit:
         self.now += later
         return self.subscriptions.run(id, approved=approved)
+
+    def stored_url(self, id: int) -> str:
+        with self.engine.connect() as connection:
+            table = tables.subscription.c
+            return str(connection.execute(select(table.url).where(table.id == id)).scalar_one())
 
     def state(self, id: int) -> State:
         return self.subscriptions.get(id).state
@@ -427,13 +435,13 @@ def test_credentials_are_sent_and_live_in_the_vault_alone(office: Office, caplog
     caplog.set_level(logging.DEBUG)
     visit = office.visit(id)
     assert office.web.asked[0].headers["authorization"].startswith("Basic ")
-    assert list(office.vault.secrets) == [f"subscription/{id}"]
+    assert sorted(office.vault.secrets) == [f"subscription/{id}", f"subscription/{id}/address"]
     shown = repr((office.subscriptions.get(id), visit, office.subscriptions.history(id)))
     own = " ".join(record.getMessage() for record in caplog.records if record.name.startswith("app"))
     for secret in ("opensesame", "geheim", "Basic"):
         assert secret not in shown + own
     office.subscriptions.remove(id)
-    assert office.vault.secrets == {f"subscription/{id}": ""}
+    assert not any(office.vault.secrets.values())
 
 
 def test_a_vault_that_denies_leaves_no_half_of_a_subscription(office: Office) -> None:
@@ -446,6 +454,27 @@ def test_a_vault_that_denies_leaves_no_half_of_a_subscription(office: Office) ->
     with pytest.raises(Denied):
         office.add(Credential("X-Key", "x"))
     assert office.subscriptions.list() == []
+
+
+def test_the_store_has_no_address_but_in_the_vault(office: Office) -> None:
+    office.serves(answer(200, TWENTY))
+    id = office.add()
+    assert office.stored_url(id) == f"http://{HOST}:{office.web.port}/…"
+    assert office.visit(id).what is What.DONE
+    assert office.subscriptions.change(id, {"url": office.web.url("/d.ics?key=sesam")}).wish.url.endswith("/…")
+    assert office.vault.secrets[f"subscription/{id}/address"].endswith("/d.ics?key=sesam")
+    office.vault.secrets.clear()
+    assert office.visit(id).problem == "The address of this subscription is lost: set it again."
+
+
+def test_addresses_of_the_first_releases_go_into_the_vault_at_their_next_visit(office: Office) -> None:
+    office.serves(answer(200, TWENTY))
+    id = office.add()
+    url = office.vault.secrets.pop(f"subscription/{id}/address")
+    register.outlined(office.engine, id, url)
+    assert office.visit(id).what is What.DONE
+    assert office.stored_url(id) == f"http://{HOST}:{office.web.port}/…"
+    assert office.vault.secrets[f"subscription/{id}/address"] == url
 
 
 def test_a_lost_credential_is_told(office: Office) -> None:
@@ -522,7 +551,7 @@ def test_subscriptions_keep_all_that_they_were_given(office: Office) -> None:
     wish = office.wish(every=timedelta(minutes=90), mode=Mode.ADD, agent="microsoft")
     made = office.subscriptions.add(wish)
     assert office.subscriptions.list() == [made]
-    assert made == Subscription(1, wish, False, True, State(NOW))
+    assert made == Subscription(1, replace(wish, url=outline(wish.url)), False, True, State(NOW))
     assert host_of(wish.url) == HOST
 
 
