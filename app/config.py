@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import bridges
+from app.lti.platform import Platform
 from app.origins import Origin, origins
 from app.zonerules import prefer_newest
 
@@ -323,6 +324,7 @@ class _File(_Section):
     cache: Cache = Cache()
     api: Api = Api()
     lms: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    lti: dict[str, Platform] = Field(default_factory=dict)
 
     @field_validator("zone")
     @classmethod
@@ -352,6 +354,7 @@ class Config:
     api: Api
     connections: Mapping[str, Connection]
     demo: bool
+    lti: Mapping[str, Platform] = dataclass_field(default_factory=dict)
     origins: Mapping[str, Origin] = dataclass_field(default_factory=dict)
 
 
@@ -420,6 +423,7 @@ def parse(text: str, environment: Mapping[str, str], file_name: str = "config.to
     if not problems:
         problems += _without_key(file.store, connections)
         problems += _without_way_back(file)
+        problems += _without_way_in(file, connections)
     if problems:
         raise ConfigError(problems)
     return Config(
@@ -438,6 +442,7 @@ def parse(text: str, environment: Mapping[str, str], file_name: str = "config.to
         api=file.api,
         connections=connections or {"demo": _demo(file.zone)},
         demo=not connections,
+        lti=file.lti,
         origins=told,
     )
 
@@ -522,6 +527,19 @@ def _without_way_back(file: _File) -> Iterator[str]:
         yield "store.key: missing; the links in mails are signed with it (openssl rand -base64 32 makes a key)"
 
 
+def _without_way_in(file: _File, connections: Mapping[str, Connection]) -> Iterator[str]:
+    """Whoever comes from a course comes from an LMS that we know, to an address that it knows."""
+    if file.lti and not file.server.public_url:
+        yield "server.public_url: missing; an LMS sends people there (lti)"
+    if file.lti and not (file.store.key.get_secret_value() or file.store.url.startswith("sqlite")):
+        yield "store.key: missing; launches from courses are signed with it (openssl rand -base64 32 makes a key)"
+    for name, platform in file.lti.items():
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name):
+            yield f"lti.{name}: its name stands in an address: letters, digits, hyphens and underscores, 40 at most"
+        if platform.lms not in (connections or {"demo": None}):
+            yield f"lti.{name}.lms: no LMS is called '{platform.lms}'"
+
+
 def _sentences(error: ValidationError, path: str) -> Iterator[str]:
     """One line a fault, without the value that was given: it may be a secret."""
     for fault in error.errors(include_url=False, include_input=False, include_context=False):
@@ -560,6 +578,8 @@ def example() -> str:
     for bridge in sorted(bridges.REGISTRY):
         fields = bridges.bridge_class(bridge).Settings.model_fields
         head += ["", *(f"# {line}" for line in (f"[lms.my-{bridge}]", f'bridge = "{bridge}"', *_keys(fields)))]
+    head += ["", "# One table for each LMS that opens calbridge from inside its courses (LTI 1.3)."]
+    head += ["", *(f"# {line}" for line in ("[lti.my-lms]", *_keys(Platform.model_fields)))]
     return "\n".join(head) + "\n"
 
 

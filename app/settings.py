@@ -45,6 +45,8 @@ def effective(config: Config) -> Sequence[Setting]:
         path = f"lms.{name}"
         found.append(Setting(f"{path}.bridge", connection.bridge, origin_of(config, f"{path}.bridge"), "Which LMS."))
         found += _of(config, path, connection.settings)
+    for name, platform in sorted(config.lti.items()):
+        found += _of(config, f"lti.{name}", platform)
     return [_without(each, secrets) for each in found]
 
 

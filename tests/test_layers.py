@@ -38,7 +38,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "bridges.soap": (OVER_HTTP, {"lxml", "requests"}),
     "bridges.learningspace": (OVER_HTTP | COMMON, {"pydantic", "requests"}),
     "app": ({"app.parts", "app.web"}, {"flask"}),
-    "app.config": ({"bridges", "app.zonerules", "app.origins"}, {"pydantic", "pydantic_core"}),
+    "app.config": ({"bridges", "app.zonerules", "app.origins", "app.lti.platform"}, {"pydantic", "pydantic_core"}),
     "app.origins": (set(), set()),
     "app.settings": ({"app.config", "app.origins"}, {"pydantic"}),
     "app.weather": ({"bridges.contract", "app.imports.deciding.forecast"}, set()),
@@ -85,6 +85,11 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         | {"app.jobs", "app.redis"},
         {"sqlalchemy", "alembic", "requests"},
     ),
+    "app.lti": (
+        {"bridges.model", "app.config", "app.feeds", "app.ics.render", "app.imports.pull", "app.store"},
+        {"sqlalchemy", "itsdangerous", "joserfc"},
+    ),
+    "app.lti.platform": ({"bridges.settings"}, {"pydantic"}),
     "app.web": (
         PROMISES
         | {"app.config", "app.parts", "app.feeds", "app.imports", "app.tokens", "app.ics", "app.doctor"}
