@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, Row, delete, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Engine, Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from app.store.engine import writing
 from app.store.tables import api_token
@@ -30,13 +31,17 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+NOTED_EVERY = timedelta(minutes=10)
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token, without itself."""
+    """A token, without itself. `used_at` is true to ten minutes, None if nobody ever used it."""
 
     name: str
     created_at: datetime
     scope: Scope
+    used_at: datetime | None = None
 
 
 def add(engine: Engine, name: str, now: datetime, scope: Scope = Scope.ADMIN) -> str:
@@ -69,12 +74,20 @@ def any_made(engine: Engine) -> bool:
         return connection.execute(select(api_token.c.id).limit(1)).first() is not None
 
 
-def opened(engine: Engine, token: str) -> Token | None:
-    """What this token is, or None if it is none of ours."""
+def opened(engine: Engine, token: str, now: datetime | None = None) -> Token | None:
+    """What this token is, or None if it is none of ours. Who tells the time `now` has it noted that it was used."""
     with engine.connect() as connection:
         row = connection.execute(select(api_token).where(api_token.c.hash == digest(token))).first()
+    if row and now and (row.used_at is None or now - row.used_at >= NOTED_EVERY):
+        _note(engine, row.id, now)
     return _token(row) if row else None
 
 
+def _note(engine: Engine, id: int, now: datetime) -> None:
+    """A store that cannot be written just now keeps no token from opening."""
+    with suppress(OperationalError), writing(engine) as connection:
+        connection.execute(update(api_token).where(api_token.c.id == id).values(used_at=now))
+
+
 def _token(row: Row[Any]) -> Token:
-    return Token(row.name, row.created_at, Scope(row.scope))
+    return Token(row.name, row.created_at, Scope(row.scope), row.used_at)

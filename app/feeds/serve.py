@@ -41,6 +41,7 @@ from app.feeds.narrow import ALL, Narrow
 from app.feeds.partial import Merged, found_again, merge
 from app.feeds.people import People
 from app.feeds.policies import USUAL, Policies, changed
+from app.feeds.readers import Reader, Readers, of_tokens
 from app.feeds.rhythm import DAY, OUTDATED, Forecast, Rhythm, a_day, forecast, pace, topped_up
 from app.feeds.rosters import SELDOM, Rosters
 from app.feeds.shelf import Body, Shelf
@@ -108,6 +109,7 @@ class Feeds:
         self._people = People(engine, open_source, now, self._shelf.count, later)
         self._rosters = Rosters(engine, open_source, now)
         self.history = Changes(engine, zone)
+        self._readers = Readers(engine, later)
         self._turns: dict[CalendarRef, Lock] = {}
         self._used: tuple[datetime, Set[str]] = OUTDATED, frozenset()
         self.changes = 0
@@ -270,6 +272,11 @@ class Feeds:
         known = self._shelf.body(feed.id, feed.under(Form.ICS))
         return known.body.count(b"\r\nBEGIN:VEVENT") if known else None
 
+    def readers(self, feeds: Sequence[Feed]) -> Mapping[int, Sequence[Reader]]:
+        """The kinds of programs that read each of these feeds, by its id, who looked last first."""
+        secret = {feed.id: of_tokens(self.tokens(feed.slug)) for feed in feeds if not feed.public}
+        return {**secret, **self._readers.of_public(feeds)}
+
     def due(self) -> Sequence[CalendarRef]:
         """The calendars of enabled feeds that should be read now: one look into an index, however many feeds there are.
 
@@ -339,9 +346,9 @@ class Feeds:
         """The feed that the token opens; who looks is noted. Unknown, Disabled, NotReady."""
         return self._snapshot(self._opened(token, slug, user_agent), form)
 
-    def snapshot_for_public(self, slug: str, form: Form) -> Snapshot:
-        """The public feed of that name. Unknown, Disabled, NotReady."""
-        return self._snapshot(register.open_to_all(self._engine, slug), form)
+    def snapshot_for_public(self, slug: str, form: Form, user_agent: str | None = None) -> Snapshot:
+        """The public feed of that name; what kind of program looks is noted. Unknown, Disabled, NotReady."""
+        return self._snapshot(self._opened(None, slug, user_agent), form)
 
     def snapshot_for_learningspace(self, form: Form) -> Snapshot:
         """The feed that answers at LearningSpace's own addresses. Unknown, NotReady."""
@@ -366,7 +373,10 @@ class Feeds:
 
     def _opened(self, token: str | None, slug: str, user_agent: str | None) -> Feed:
         if token is None:
-            return register.open_to_all(self._engine, slug)
+            feed = register.open_to_all(self._engine, slug)
+            if user_agent is not None:
+                self._readers.note(feed, user_agent, self._now())
+            return feed
         return keyring.opened_by(self._engine, token, slug, self._now(), user_agent)
 
     def compressed(self, snapshot: Snapshot) -> bytes:

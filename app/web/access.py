@@ -123,7 +123,7 @@ def sign_in_is_possible() -> bool:
 def _found() -> Caller:
     joined = parts()
     if token := _token():
-        known = tokens.opened(joined.engine, token)
+        known = tokens.opened(joined.engine, token, joined.now())
         return Caller(f"token {known.name}", _SCOPES[known.scope]) if known else NOBODY
     if person := session.person(joined):
         return person

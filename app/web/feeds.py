@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC
-from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -63,7 +62,8 @@ def by_token(token: str, slug: str, ending: str) -> Response:
 
 @bp.get(f"/public/<slug>.{_ENDING}")
 def public(slug: str, ending: str) -> Response:
-    return _feed(Form(ending), partial(_feeds().snapshot_for_public, slug))
+    agent = request.headers.get("User-Agent", "")
+    return _feed(Form(ending), lambda form: _feeds().snapshot_for_public(slug, form, agent))
 
 
 @bp.after_request
