@@ -9,9 +9,10 @@ import pytest
 
 from app.feeds.feed import Form
 from app.feeds.readers import Reader, Readers
-from app.parts import Parts, open_parts
+from app.parts import Parts
 from bridges.model import CalendarRef, Kind
 from tests.campus import NOW, open_campus
+from tests.servers import until
 
 INSTITUTION = CalendarRef("demo", Kind.INSTITUTION)
 GOOGLE, THUNDERBIRD = "Google-Calendar-Importer", "Mozilla/5.0 Thunderbird/128.0"
@@ -22,13 +23,7 @@ def campus(tmp_path: Path) -> Parts:
     return open_campus(tmp_path)
 
 
-def later(campus: Parts, minutes: int) -> Parts:
-    """The same store, so much later."""
-    return open_parts(campus.config, now=lambda: NOW + timedelta(minutes=minutes))
-
-
 def readers(parts: Parts, slug: str) -> list[Reader]:
-    parts.behind.close()  # what is noted behind a request's back has been
     feed = parts.feeds.by_slug(slug)
     return list(parts.feeds.readers([feed]).get(feed.id, ()))
 
@@ -36,14 +31,14 @@ def readers(parts: Parts, slug: str) -> list[Reader]:
 def test_a_public_feed_knows_the_kinds_of_its_readers_alone(campus: Parts) -> None:
     for agent in (THUNDERBIRD, GOOGLE, GOOGLE):
         campus.feeds.snapshot_for_public("anatomy-i", Form.ICS, agent)
+    until(lambda: len(readers(campus, "anatomy-i")) == 2, 10, "what is noted behind a request's back")
     assert {(one.client, one.addresses) for one in readers(campus, "anatomy-i")} == {("Google", 0), ("Thunderbird", 0)}
 
 
 def test_whoever_looked_last_stands_first(campus: Parts) -> None:
+    feed, clock = campus.feeds.by_slug("anatomy-i"), Readers(campus.engine)
     for minutes, agent in ((0, GOOGLE), (1, THUNDERBIRD), (11, GOOGLE)):
-        parts = later(campus, minutes)
-        parts.feeds.snapshot_for_public("anatomy-i", Form.ICS, agent)
-        parts.behind.close()
+        clock.note(feed, agent, NOW + timedelta(minutes=minutes))
     told = [(one.client, one.used_at - NOW) for one in readers(campus, "anatomy-i")]
     assert told == [("Google", timedelta(minutes=11)), ("Thunderbird", timedelta(minutes=1))]
 
@@ -74,6 +69,6 @@ def test_a_secret_feeds_readers_are_counted_by_their_addresses(campus: Parts) ->
 def test_readers_go_with_their_feed(campus: Parts) -> None:
     campus.feeds.snapshot_for_public("anatomy-i", Form.ICS, GOOGLE)
     feed = campus.feeds.by_slug("anatomy-i")
-    campus.behind.close()
+    until(lambda: readers(campus, "anatomy-i") != [], 10, "what is noted behind a request's back")
     campus.feeds.remove("anatomy-i")
     assert campus.feeds.readers([feed]) == {}
