@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.feeds.policies import USUAL, Policies
@@ -62,6 +63,18 @@ class Feed:
     def calendars(self) -> tuple[CalendarRef, ...]:
         """All that it is made of, as its operator named them."""
         return (self.calendar, *self.also)
+
+    def to_json(self) -> dict[str, Any]:
+        """What it is; `calendar` is the first of its `calendars`, `policies` what of it is not as usual."""
+        return {
+            "slug": self.slug,
+            "title": self.title,
+            "calendar": str(self.calendar),
+            "calendars": [str(calendar) for calendar in self.calendars],
+            "public": self.public,
+            "enabled": self.enabled,
+            "policies": self.policies.to_json(),
+        }
 
     def under(self, form: Form) -> str:
         """What its body in that form is kept under: a narrower view of it has bodies of its own."""

@@ -200,14 +200,7 @@ def refresh(slug: str) -> Response:
 
 
 def _feed(feed: Feed) -> dict[str, object]:
-    return {
-        "slug": feed.slug,
-        "title": feed.title,
-        "calendar": str(feed.calendar),
-        "public": feed.public,
-        "enabled": feed.enabled,
-        "links": dict(links_of(feed, access.base_url())),
-    }
+    return {**feed.to_json(), "links": dict(links_of(feed, access.base_url()))}
 
 
 def _run(run: Run) -> Response:
