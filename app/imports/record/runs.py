@@ -130,15 +130,20 @@ class Run:
         told = {"run": self.id, "kind": self.kind.value, "state": self.state.value, "stopped": made.get("stopped", "")}
         return told | counts | lists | {"held": list(self.objections)}
 
+    def counts(self) -> str:
+        """What came of it, or how far it is, for people."""
+        if self.state is Ending.RUNNING and self.progress:
+            return told(self.progress)
+        made = self.report or {}
+        counts = [f"{made[name]:,} {name}" for name in ("created", "updated", "deleted") if name in made]
+        if made.get("refused"):
+            counts.append(f"{len(made['refused']) + made.get('more', {}).get('refused', 0):,} refused")
+        return ", ".join(counts)
+
     def to_text(self, zone: tzinfo = UTC) -> str:
         """One line for a terminal; times in `zone`."""
-        made = self.report or {}
-        counts = ", ".join(f"{made[name]} {name}" for name in ("created", "updated", "deleted") if name in made)
-        if made.get("refused"):
-            counts += f", {len(made['refused']) + made.get('more', {}).get('refused', 0)} refused"
-        if self.state is Ending.RUNNING and self.progress:
-            counts = told(self.progress)
-        facts = (self.id, _moment(self.started_at, zone), self.kind, self.state, self.calendar, self.source, counts)
+        started = _moment(self.started_at, zone)
+        facts = (self.id, started, self.kind, self.state, self.calendar, self.source, self.counts())
         return "\t".join(map(str, facts))
 
     def lines(self, zone: tzinfo = UTC) -> Iterator[str]:
@@ -188,7 +193,7 @@ def refusal(note: Mapping[str, Any]) -> str:
 
 
 def _moment(moment: datetime, zone: tzinfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" + ("Z" if zone is UTC else "")
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
 class Runs:
