@@ -150,6 +150,7 @@ def _erase(
     for table in BY_CALENDAR:
         yield from gone(table, table.c.calendar.in_(where))
     if names:
+        yield from _from_courses(connection, names)
         for table in (tables.import_run, tables.import_source, tables.entry, tables.subscription, tables.import_batch):
             yield from gone(table, table.c.source.in_(names))
         for table in (tables.api_token, tables.account, tables.feed_token):
@@ -160,6 +161,17 @@ def _erase(
 
 
 _HELD = ("enrolment", "read")
+
+
+def _from_courses(connection: Connection, names: Sequence[str]) -> Iterator[str]:
+    """Addresses that people got from inside a course, where the LMS calls them by one of these names."""
+    table = tables.lti_address.c
+    found = connection.execute(select(table.id, table.token_id).where(table.person.in_(names))).all()
+    of_vault = [f"{tables.LTI_ADDRESS}{row.id}" for row in found]
+    connection.execute(delete(tables.secret).where(tables.secret.c.name.in_(of_vault)))
+    tokens = tables.feed_token.c.id.in_([row.token_id for row in found])
+    connection.execute(delete(tables.feed_token).where(tokens))  # the addresses go with it
+    yield from [tables.lti_address.name] * len(found)
 
 
 def _batches(connection: Connection, calendars: Sequence[str]) -> Iterator[str]:

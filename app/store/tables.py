@@ -93,6 +93,29 @@ feed_reader = Table(
     comment="which kinds of programs read public feeds, and when last; nothing of whose they are",
 )
 
+LTI_ADDRESS = "lti-address/"
+"""What the vault calls the address of a row of lti_address: this and its id."""
+
+lti_nonce = Table(
+    "lti_nonce",
+    metadata,
+    Column("hash", String(64), primary_key=True, doc="SHA-256 of the nonce, hex"),
+    Column("until", Instant, nullable=False, index=True),
+    comment="launches from courses that were used up, until they would have ended anyway",
+)
+
+lti_address = Table(
+    "lti_address",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("platform", String(100), nullable=False, doc="the name of its settings"),
+    Column("person", String(255), nullable=False, doc="as the LMS calls the person to us; no name"),
+    Column("feed_id", ForeignKey("feed.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("token_id", ForeignKey("feed_token.id", ondelete="CASCADE"), nullable=False, index=True),
+    UniqueConstraint("platform", "person", "feed_id"),
+    comment="the address that a person from a course has of its feed; the vault has the address itself",
+)
+
 enrolment = Table(
     "enrolment",
     metadata,
