@@ -97,6 +97,12 @@ class Token:
     parent: str | None = None
     shows: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """All of it; times as ISO 8601 in UTC."""
+        times = {name: getattr(self, name) for name in ("created_at", "until", "used_at")}
+        told = {name: at and at.isoformat() for name, at in times.items()}
+        return {"name": self.name, **told, "client": self.client, "parent": self.parent, "shows": self.shows}
+
 
 @dataclass(frozen=True, slots=True)
 class Version:

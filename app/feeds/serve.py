@@ -350,6 +350,10 @@ class Feeds:
         """The public feed of that name; what kind of program looks is noted. Unknown, Disabled, NotReady."""
         return self._snapshot(self._opened(None, slug, user_agent), form)
 
+    def preview(self, slug: str, form: Form) -> Snapshot:
+        """The feed of that name for its operator, also a secret one or one that is off. Unknown, NotReady."""
+        return self._snapshot(self.by_slug(slug), form)
+
     def snapshot_for_learningspace(self, form: Form) -> Snapshot:
         """The feed that answers at LearningSpace's own addresses. Unknown, NotReady."""
         return self._snapshot(register.of_learningspace(self._engine), form)
