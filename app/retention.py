@@ -10,21 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    Select,
-    String,
-    Table,
-    cast,
-    delete,
-    func,
-    literal,
-    or_,
-    select,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, delete, func, or_, select, tuple_
 
 from app.config import Keep
 from app.imports.record.runs import Ending, Kind
@@ -78,13 +64,6 @@ def _feed_tokens(now: datetime, keep: Keep) -> ColumnElement[bool]:
     return or_(token.until < gone, token.revoked_at < gone) & token.id.not_in(parents)
 
 
-def _addresses(now: datetime, keep: Keep) -> ColumnElement[bool]:
-    """Secrets of addresses that are gone with their feed or their token."""
-    kept = select(literal(tables.LTI_ADDRESS) + cast(tables.lti_address.c.id, String))
-    name = tables.secret.c.name
-    return name.startswith(tables.LTI_ADDRESS, autoescape=True) & name.not_in(kept)
-
-
 RULES = (
     Rule(tables.import_change, lambda now, keep: tables.import_change.c.run_id.in_(_old_runs(now, keep))),
     Rule(tables.import_batch, _batches),
@@ -94,7 +73,6 @@ RULES = (
     Rule(tables.audit, lambda now, keep: tables.audit.c.at < now - timedelta(days=keep.audit_days)),
     Rule(tables.feed_token, _feed_tokens),
     Rule(tables.lti_nonce, lambda now, keep: tables.lti_nonce.c.until < now - DEAD),
-    Rule(tables.secret, _addresses),
     Rule(tables.kept_answer, lambda now, keep: tables.kept_answer.c.at < now - timedelta(hours=keep.answers_hours)),
     Rule(tables.lease, lambda now, keep: tables.lease.c.until < now - DEAD),
     Rule(tables.lane, lambda now, keep: tables.lane.c.until < now - DEAD),
