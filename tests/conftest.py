@@ -1,15 +1,25 @@
-"""What every test lives under: no network but loopback, and stores that are taken back."""
+"""What every test lives under: no network but loopback, and stores that are taken back.
+
+Each run notes which tests passed without asking `tests.stores` for a store, by themselves or by a fixture of theirs;
+`--stores-only` leaves those out. So a second run, on the other engine, is of whatever keeps something, by what the
+first one saw and by no list. A test that the first one did not see pass is run.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
 from tests import stores
+
+KEEPS = "keeps something"
+IDLE = "calbridge/tests-without-a-store"
+_shared: set[str] = set()
+"""Fixtures of several tests that asked for a store."""
 
 
 class Unreachable(OSError):
@@ -45,13 +55,56 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def stores_are_taken_back() -> Iterator[None]:
+def stores_are_taken_back(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = stores.asked()
     yield
+    if stores.asked() > before or _shared & set(request.fixturenames):
+        request.node.user_properties.append((KEEPS, True))
     stores.take_back()
 
 
-def pytest_configure() -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+    before = stores.asked()
+    made = yield
+    if stores.asked() > before and fixturedef.scope != "function":
+        _shared.add(fixturedef.argname)
+    return made
+
+
+class Notes:
+    """Keeps, from run to run, which tests passed and asked for no store."""
+
+    def __init__(self, cache: pytest.Cache) -> None:
+        self._cache = cache
+        self._idle: set[str] = set(cache.get(IDLE, []))
+        self._else: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.passed or KEEPS in dict(report.user_properties):
+            self._else.add(report.nodeid)
+        elif report.when == "teardown":
+            self._idle.add(report.nodeid)
+
+    def pytest_sessionfinish(self) -> None:
+        self._cache.set(IDLE, sorted(self._idle - self._else))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--stores-only", action="store_true", help="only tests that asked for a store when they passed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--stores-only"):
+        idle = set(config.cache.get(IDLE, [])) if config.cache else set()
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in idle])
+        items[:] = [item for item in items if item.nodeid not in idle]
+
+
+def pytest_configure(config: pytest.Config) -> None:
     stores.require()
+    if config.cache and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Notes(config.cache))
 
 
 def pytest_unconfigure() -> None:

@@ -1,14 +1,47 @@
-"""A Redis for tests: a server of their own, that they may kill."""
+"""A Redis for tests: servers of their own, that they may kill, and one beside the stores of this process."""
 
 from __future__ import annotations
 
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+DATABASES = 64
+"""That one server has; a test has two for each of its stores."""
+_beside: dict[str, tuple[str, str]] = {}
+_running = ExitStack()
+_server: list[str] = []
+
+
+def beside(store: str) -> tuple[str, str]:
+    """The URLs of an empty queue and an empty cache for the store of that URL, until `forget`."""
+    if not _server:
+        _server.append(_running.enter_context(a_redis(Path(tempfile.gettempdir()))).rpartition("/")[0])
+    if store not in _beside:
+        number = 2 * len(_beside)
+        _beside[store] = f"{_server[0]}/{number}", f"{_server[0]}/{number + 1}"
+    return _beside[store]
+
+
+def forget() -> None:
+    """The test is over: what its queues and caches hold is nobody's."""
+    if _beside:
+        from redis import Redis
+
+        with Redis.from_url(_server[0]) as server:
+            server.flushall()
+        _beside.clear()
+
+
+def stop() -> None:
+    """No test follows."""
+    _running.close()
+    _server.clear()
 
 
 @contextmanager
@@ -19,6 +52,7 @@ def a_redis(folder: Path, port: int = 0) -> Iterator[str]:
     program = shutil.which("redis-server")
     assert program, "these tests start a redis-server: install one"
     command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    command += ["--databases", str(DATABASES)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:

@@ -1,20 +1,28 @@
-"""The one place that opens stores for tests: SQLite, or PostgreSQL where CALBRIDGE_TEST_STORE says so."""
+"""The one place that opens stores for tests: SQLite, or PostgreSQL and Redis where CALBRIDGE_TEST_STORE says so.
+
+Each is a copy of one that was migrated once: making it anew for each test would take most of the tests' time.
+"""
 
 from __future__ import annotations
 
 import gc
 import os
+import sqlite3
+import tempfile
 import weakref
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Engine, event, select
-from sqlalchemy.pool import Pool
+from sqlalchemy.pool import ConnectionPoolEntry, Pool
 
 from app.store import tables
 from app.store.engine import open_engine
-from tests import postgresql
+from app.store.migrate import migrate
+from tests import postgresql, redis
 
 ON = os.environ.get("CALBRIDGE_TEST_STORE", "sqlite")
 """sqlite or postgresql."""
@@ -24,17 +32,27 @@ MOST_IN_MEMORY = 6
 _lent: list[str] = []
 _in_memory: set[str] = set()
 _connected: list[Any] = []
+_asked = 0
 
 assert ON in {"sqlite", "postgresql"}, f"CALBRIDGE_TEST_STORE is sqlite or postgresql, not {ON}"
 
 
+def asked() -> int:
+    """How often this process was asked for a store."""
+    return _asked
+
+
 def url(file: Path | str) -> str:
-    """The URL of this test's store of that name, the same each time it is asked, by other processes too.
+    """The URL of this test's store of that name, in shape, the same each time it is asked, by other processes too.
 
     A file on SQLite; else a database of its own, whose URL is noted beside where the file would be. It is taken back
     when the test is over.
     """
+    global _asked
+    _asked += 1
     if ON == "sqlite":
+        if not Path(file).exists():
+            Path(file).write_bytes(_blank())
         return f"sqlite:///{file}"
     note = Path(f"{file}.{ON}")
     if not note.exists():
@@ -44,17 +62,17 @@ def url(file: Path | str) -> str:
 
 
 def setting(file: Path | str) -> str:
-    """The lines of a configuration that name this store: before any table."""
-    key = "" if ON == "sqlite" else f'\nstore.key = "{KEY}"'
-    return f'store.url = "{url(file)}"{key}'
+    """The lines of a configuration that name this store, and what belongs beside it: before any table."""
+    store = f'store.url = "{url(file)}"'
+    if ON == "sqlite":
+        return store
+    jobs, bodies = redis.beside(url(file))
+    return f'{store}\nstore.key = "{KEY}"\njobs.url = "{jobs}"\ncache.url = "{bodies}"'
 
 
 def at(file: Path | str) -> Engine:
-    """That store, in shape."""
-    engine = open_engine(url(file))
-    if ON == "sqlite":
-        tables.metadata.create_all(engine)
-    return engine
+    """That store."""
+    return open_engine(url(file))
 
 
 def kept_in(engine: Engine) -> bytes:
@@ -67,9 +85,13 @@ def kept_in(engine: Engine) -> bytes:
 
 def in_memory() -> Engine:
     """An empty store for one thread, and no longer there than somebody holds it."""
+    global _asked
+    _asked += 1
     if ON == "sqlite":
         engine = open_engine("sqlite://")
-        tables.metadata.create_all(engine)
+        with engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            driver.deserialize(_blank())
         return engine
     if len(_in_memory) >= MOST_IN_MEMORY:
         gc.collect()
@@ -86,6 +108,26 @@ def _forget(where: str) -> None:
         postgresql.give_back(where)
 
 
+@cache
+def _blank() -> bytes:
+    """A file of SQLite with all tables and no rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        engine = open_engine(f"sqlite:///{folder}/blank.sqlite3")
+        migrate(engine)
+        engine.dispose()
+        with closing(sqlite3.connect(f"{folder}/blank.sqlite3")) as connection:
+            connection.execute("PRAGMA journal_mode=DELETE")  # what is read into memory can have no other
+        return Path(folder, "blank.sqlite3").read_bytes()
+
+
+@event.listens_for(Pool, "checkout")
+def _hasten(connection: Any, record: ConnectionPoolEntry, _: object) -> None:
+    """What a crash of the machine would lose is not what is tested."""
+    if isinstance(connection, sqlite3.Connection) and "hastened" not in record.info:
+        connection.execute("PRAGMA synchronous=OFF")
+        record.info["hastened"] = True
+
+
 @event.listens_for(Pool, "connect")
 def _note(connection: Any, _: object) -> None:
     """A connection to a server that is left open warns when it is collected, in whatever test that is."""
@@ -99,6 +141,7 @@ def take_back() -> None:
         _connected.pop().close()
     while _lent:
         postgresql.give_back(_lent.pop())
+    redis.forget()
 
 
 def require() -> None:
@@ -110,4 +153,6 @@ def require() -> None:
 
 
 def drop() -> None:
+    """The run is over."""
     postgresql.drop()
+    redis.stop()

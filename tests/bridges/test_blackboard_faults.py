@@ -19,6 +19,8 @@ from tests.fakes.blackboard import FakeLearn, Fault
 from tests.fakes.wsgi import session_to
 from tests.imports.bench import NOW, SCOPE, Bench, term
 
+EVERY = 8
+"""Of a long import each so-many-th call fails, for each fault from another one on: `tests.soak faults` tries them all."""
 FAULTS = [
     *(Fault(kind) for kind in ("status", "lost", "unheard", "half", "short", "cut", "html", "expire")),
     *(Fault("quota", status=status) for status in (429, 402, 403)),
@@ -63,7 +65,8 @@ def import_to_the_end(bench: Bench, bridge: BlackboardBridge, learn: FakeLearn) 
     ids=str,
 )
 def test_a_fault_at_any_call_of_an_import(fault: Fault, target: CalendarRef, events: int) -> None:
-    for after in range(events + 3):
+    calls = range(events + 3) if events < 10 else range(FAULTS.index(fault) % EVERY, events + 3, EVERY)
+    for after in calls:
         learn, bridge = opened(PlainVault())
         learn.faults.append(replace(fault, after=after))
         bench = Bench(calendar=target, wanted=term(events))
