@@ -46,14 +46,14 @@ class Choice:
     here: bool
 
 
-@dataclass(frozen=True, slots=True)
 class lazy:  # noqa: N801 - reads as a function does, and marks its text for the catalogues
-    """A text of a table that is made before anybody asks for a page: translated wherever it is shown."""
+    """A text that is made before it is known who reads it: translated where it is shown, `%(name)s` filled in."""
 
-    text: str
+    def __init__(self, text: str, /, **values: Any) -> None:
+        self._text, self._values = text, values
 
     def __str__(self) -> str:
-        return gettext(self.text)
+        return gettext(self._text, **self._values)
 
 
 def install(app: Flask, usual: str, *, secure: bool) -> None:

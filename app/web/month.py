@@ -38,16 +38,6 @@ class Shown:
             return max(self.first, (self.end - timedelta(microseconds=1)).date())
         return max(self.first, self.end - timedelta(days=1))
 
-    @property
-    def time(self) -> str:
-        """When on its first day, in words."""
-        if not isinstance(self.start, datetime) or not isinstance(self.end, datetime):
-            return "all day" if self.last == self.first else f"all day, until {self.last:%-d %B}"
-        if self.end == self.start:
-            return f"{self.start:%H:%M}"
-        until = f"{self.end:%H:%M}" if self.end.date() == self.first else f"{self.end:%-d %B %H:%M}"
-        return f"{self.start:%H:%M}–{until}"
-
 
 @dataclass(frozen=True, slots=True)
 class Day:

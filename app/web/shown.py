@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_skeleton, get_datetime_format, get_day_names
 from babel.numbers import format_decimal
 from flask import Flask
+from markupsafe import Markup
 
 from app.web.language import gettext, locale, ngettext
+from app.web.month import Shown
 from bridges.model import AllDay, Event, When
 
 
@@ -23,9 +25,10 @@ class Happening(Protocol):
 
 def install(app: Flask) -> None:
     """Give templates the words for days, moments and numbers."""
-    for each in (moment, day, day_month, month, instant, instant_near, instant_short, number):
+    for each in (moment, day, day_month, month, instant, instant_near, instant_short, timed, hours, number):
         app.add_template_filter(each)
     app.add_template_global(weekdays)
+    app.add_template_global(events)
 
 
 def day(value: date) -> str:
@@ -65,6 +68,13 @@ def instant_short(value: datetime, zone: ZoneInfo) -> str:
     return _joined(format_skeleton("MMMd", local, locale=locale()), clock(local))
 
 
+def timed(value: datetime, zone: ZoneInfo | None = None) -> Markup:
+    """`21 November, 14:05` as an element; without a zone, in the time's own."""
+    local = value.astimezone(zone) if zone else value
+    words = _joined(day_month(local), clock(local))
+    return Markup('<time datetime="{}">{}</time>').format(value.isoformat(), words)
+
+
 def clock(value: datetime | time) -> str:
     """`14:05`, in each of our languages."""
     return f"{value:%H:%M}"
@@ -96,6 +106,17 @@ def moment(what: Happening, zone: ZoneInfo) -> str:
     return _joined(format_skeleton("yMMMEd", first, locale=locale()), span(when, zone))
 
 
+def hours(event: Shown) -> str:
+    """When an event of a feed is, on its first day."""
+    start, end = event.start, event.end
+    if not isinstance(start, datetime) or not isinstance(end, datetime):
+        one_day = event.last == event.first
+        return gettext("all day") if one_day else gettext("all day, until %(day)s", day=day_month(event.last))
+    if end == start:
+        return clock(start)
+    return f"{clock(start)}–{clock(end) if end.date() == event.first else _joined(day_month(end), clock(end))}"
+
+
 def weekdays() -> list[tuple[str, str]]:
     """Monday to Sunday, whole and short."""
     wide, short = (get_day_names(width, "stand-alone", locale()) for width in ("wide", "short"))
@@ -105,6 +126,11 @@ def weekdays() -> list[tuple[str, str]]:
 def number(value: float) -> str:
     """`1,240`, with the marks of the language and one digit after them at most."""
     return format_decimal(value, format="#,##0.#", locale=locale())
+
+
+def events(count: int) -> str:
+    """`1,240 events`."""
+    return ngettext("%(n)s event", "%(n)s events", count, n=number(count))
 
 
 def _weekday(value: date) -> str:

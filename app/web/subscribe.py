@@ -18,6 +18,7 @@ from app.feeds.serve import Feeds
 from app.web import access, month
 from app.web.guesses import Guesses
 from app.web.lane import ALWAYS
+from app.web.language import gettext, lazy, ngettext
 from app.web.problems import answer
 
 bp = Blueprint("subscribe", __name__)
@@ -112,7 +113,9 @@ def revoke(token: str, slug: str) -> AnyResponse:
 
     def ended() -> AnyResponse:
         _feeds().give_up(token, slug)
-        return answer(200, "This address is dead now, and those made from it. Calendars that read it will see no more.")
+        return answer(
+            200, gettext("This address is dead now, and those made from it. Calendars that read it will see no more.")
+        )
 
     return _held(token, slug, ended)
 
@@ -121,7 +124,7 @@ def _held(token: str, slug: str, deed: Callable[[], AnyResponse]) -> AnyResponse
     """Something that cannot be taken back: its form has a box to be ticked."""
     access.caller()  # so that it is noted who asked
     if request.form.get("sure") != "yes":
-        return answer(400, "Nothing was done: tick the box that says that you are sure.")
+        return answer(400, lazy("Nothing was done: tick the box that says that you are sure."))
     try:
         return deed()
     except (Unknown, Disabled, NotReady) as error:
@@ -172,26 +175,37 @@ def _refused(error: Exception, secret: bool) -> AnyResponse:
             refusal = answer(503, str(error))
             refusal.headers["Retry-After"] = str(error.retry_after)
         case Disabled():
-            refusal = answer(404, "This feed has been switched off. Its address is kept for when it is on again.")
+            refusal = answer(
+                404, gettext("This feed has been switched off. Its address is kept for when it is on again.")
+            )
         case _:
             guesses: Guesses = current_app.extensions.setdefault("calbridge.guesses", Guesses())
             wait = guesses.wrong(request.remote_addr) if secret else None
             if wait is None:
-                refusal = answer(404, "There is no such feed. Ask for its address again where you found it.")
+                refusal = answer(404, lazy("There is no such feed. Ask for its address again where you found it."))
             else:
-                refusal = answer(429, "Too many wrong addresses: wait a minute.")
+                refusal = answer(429, lazy("Too many wrong addresses: wait a minute."))
                 refusal.headers["Retry-After"] = str(wait)
     refusal.headers["Cache-Control"] = "no-store"
     return refusal
 
 
 def _every(client: str) -> str:
-    """How often that family of programs looks, in words."""
+    """How often that family of programs looks, as a sentence."""
     rhythm = rhythm_of(client)
     if rhythm is None:
-        return "as often as you choose"
-    hours = rhythm.total_seconds() / 3600
-    return f"about every {hours:.0f} hours" if hours >= 1 else f"every {hours * 60:.0f} minutes"
+        return gettext("%(program)s looks as often as you choose.", program=client)
+    minutes = round(rhythm.total_seconds() / 60)
+    if minutes < 60:
+        return ngettext(
+            "%(program)s looks every minute.", "%(program)s looks every %(num)s minutes.", minutes, program=client
+        )
+    return ngettext(
+        "%(program)s looks about every hour.",
+        "%(program)s looks about every %(num)s hours.",
+        round(minutes / 60),
+        program=client,
+    )
 
 
 def _address(slug: str, token: str | None) -> Address:
