@@ -43,6 +43,16 @@ class Token:
     scope: Scope
     used_at: datetime | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """All of it; times as ISO 8601 in UTC."""
+        used_at = self.used_at and self.used_at.isoformat()
+        return {
+            "name": self.name,
+            "scope": self.scope.value,
+            "created_at": self.created_at.isoformat(),
+            "used_at": used_at,
+        }
+
 
 def add(engine: Engine, name: str, now: datetime, scope: Scope = Scope.ADMIN) -> str:
     """A new token, told this once. ValueError if the name is taken."""
