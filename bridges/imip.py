@@ -49,6 +49,7 @@ _NO_URL = re.compile(r"[\s\"<>\\^`{|}]")
 class ImipSettings(RelaySettings):
     """One mail relay, and how invitations are sent over it."""
 
+    sender: MailAddress = Field(description="Address that mail comes from and that bounces go to; the organizer")
     sender_name: OneLine = Field("", max_length=100, description="Name shown beside the sender's address")
     zone: ZoneName = Field("UTC", description="Time zone (IANA) in which the text of a mail tells times")
     method: Literal["request", "publish"] = Field(

@@ -59,7 +59,7 @@ class RelaySettings(BaseModel):
     )
     user: str = Field("", description="User name at the server, if it wants one")
     password: SecretStr = Field(SecretStr(""), description="Password that belongs to the user")
-    sender: MailAddress = Field(description="Address that mail comes from and that bounces go to; the organizer")
+    sender: str = Field(description="Address that mail comes from and that bounces go to")
     skip_refused: bool = Field(False, description="Write to the rest of a list when some of its addresses are refused")
     silence_seconds: float = Field(30, gt=0, le=300, description="Longest silence of the server")
     total_seconds: float = Field(60, gt=0, le=900, description="Longest time for signing in, and for one message")

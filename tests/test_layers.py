@@ -65,7 +65,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.imports.pull.dial": ({"app.imports.pull.addresses"}, {"requests", "urllib3"}),
     "app.imports.pull.fetch": ({"app.imports.pull.addresses", "app.imports.pull.dial"}, {"requests", "urllib3"}),
     "app.feeds": (HALLWAY | {"bridges.markup"}, {"sqlalchemy", "cachetools"}),
-    "app.notices": (HALLWAY | {"app.config", "app.imports"}, {"sqlalchemy", "itsdangerous"}),
+    "app.notices": (HALLWAY | {"app.config", "app.imports", "bridges.relay"}, {"sqlalchemy", "itsdangerous"}),
     "app.doctor": ({"app.ics"}, set()),
     "app.doctor.look": ({"app.doctor", "app.imports.pull"}, set()),
     "app.erasure": ({"bridges.model", "app.imports", "app.store"}, {"sqlalchemy"}),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import smtplib
-import ssl
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -11,10 +9,8 @@ from email.utils import format_datetime
 
 from app.config import Mail
 from app.notices.letters import Letter
-
-PORTS = {"starttls": 587, "tls": 465, "none": 25}
-SILENCE = 30.0
-"""Seconds that the relay may be silent."""
+from bridges.errors import BridgeError
+from bridges.relay import Relay, RelaySettings
 
 
 class NotPosted(Exception):
@@ -36,30 +32,10 @@ def message_of(letter: Letter, name: str, mail: Mail, now: datetime) -> EmailMes
 
 def post(message: EmailMessage, mail: Mail) -> None:
     """Send it to everybody in `mail.to`. NotPosted where not one of them gets it."""
+    shared = mail.model_dump(include=set(RelaySettings.model_fields))
     try:
-        with _signed_in(mail) as line:
-            line.send_message(message, mail.sender, mail.to)
-    except (smtplib.SMTPException, OSError, ValueError) as error:
-        raise NotPosted(f"{mail.host} did not take the mail: {error}") from error
-
-
-def _signed_in(mail: Mail) -> smtplib.SMTP:
-    port = mail.port or PORTS[mail.security]
-    ours = mail.sender.rpartition("@")[2]
-    if mail.security == "tls":
-        line: smtplib.SMTP = smtplib.SMTP_SSL(mail.host, port, ours, timeout=SILENCE, context=_context(mail))
-    else:
-        line = smtplib.SMTP(mail.host, port, ours, timeout=SILENCE)
-    try:
-        if mail.security == "starttls":
-            line.starttls(context=_context(mail))
-        if mail.user:
-            line.login(mail.user, mail.password.get_secret_value())
-    except BaseException:
-        line.close()
-        raise
-    return line
-
-
-def _context(mail: Mail) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=mail.ca_file or None)
+        with Relay(RelaySettings(**shared, skip_refused=True)) as relay:
+            relay.connect()
+            relay.send(message, mail.to)
+    except BridgeError as error:
+        raise NotPosted(str(error)) from error
