@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import insert
+from sqlalchemy import event, insert
+from sqlalchemy.exc import OperationalError
 
 from app import jobs
 from app.cli import main
@@ -107,6 +108,24 @@ def test_what_was_cut_off_is_due_at_once(campus: Campus) -> None:
     for job in cut:
         campus.parts.refreshes.put_back(job)
     assert [*campus.parts.refreshes.due(NOW)] == cut
+
+
+def test_a_reading_that_the_store_cut_off_is_due_at_once(campus: Campus) -> None:
+    """In whatever process, for there are those that nobody asks again: a web process, while no one looks."""
+    campus.done()
+    campus.now += HOUR
+    engine, feeds = campus.parts.engine, campus.parts.feeds
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def away(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("UPDATE calendar_reading") and "found=" in statement:
+            raise OperationalError(statement, {}, OSError("server closed the connection"))
+
+    with pytest.raises(OperationalError):
+        feeds.refresh(COURSE)
+    event.remove(engine, "before_cursor_execute", away)
+    assert jobs.reading(COURSE) in campus.parts.refreshes.due(campus.now)
+    assert campus.done()[jobs.reading(COURSE)].how == "read"
 
 
 def test_what_a_killed_worker_was_at_is_due_at_once(campus: Campus) -> None:

@@ -13,7 +13,7 @@ from threading import Thread
 from time import sleep
 from uuid import uuid4
 
-from sqlalchemy import Delete, Engine, delete, insert, select, update
+from sqlalchemy import Delete, Engine, Update, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
 from app.store import tables
@@ -67,21 +67,26 @@ def lease(
     """Hold `name` while the block runs; Busy if another does. `now` gives aware times.
 
     A holder that died on this host is followed at once, one elsewhere when its time has run out. `length` has to be
-    longer than the longest step between two beats.
+    longer than the longest step between two beats. Work that the store itself cut off leaves a lease that has run out,
+    as a dead holder does: `left_behind` names it.
     """
     held = Lease(name, new_holder(), now() + length, engine, now, length)
+    mine = (tables.lease.c.name == name, tables.lease.c.holder == held.holder)
     _take(held, now())
     try:
         yield held
-    finally:
-        given_back(
-            engine, delete(tables.lease).where(tables.lease.c.name == name, tables.lease.c.holder == held.holder)
-        )
+    except (OperationalError, InterfaceError):
+        given_back(engine, update(tables.lease).where(*mine).values(until=now()))
+        raise
+    except BaseException:
+        given_back(engine, delete(tables.lease).where(*mine))
+        raise
+    given_back(engine, delete(tables.lease).where(*mine))
 
 
-def given_back(engine: Engine, row: Delete) -> None:
-    """Remove what this process held. While the store is away that is tried on behind the caller's back: others take a
-    process that lives at its word until the time of what it held has run out."""
+def given_back(engine: Engine, row: Delete | Update) -> None:
+    """Remove what this process held, or let it run out. While the store is away that is tried on behind the caller's
+    back: others take a process that lives at its word until the time of what it held has run out."""
     try:
         _remove(engine, row)
     except (OperationalError, InterfaceError):
@@ -89,12 +94,12 @@ def given_back(engine: Engine, row: Delete) -> None:
         raise
 
 
-def _remove(engine: Engine, row: Delete) -> None:
+def _remove(engine: Engine, row: Delete | Update) -> None:
     with writing(engine) as connection:
         connection.execute(row)
 
 
-def _remove_later(engine: Engine, row: Delete) -> None:
+def _remove_later(engine: Engine, row: Delete | Update) -> None:
     for _ in range(TRIES):
         sleep(PAUSE)
         with suppress(SQLAlchemyError):

@@ -12,10 +12,11 @@ from threading import Barrier
 
 import pytest
 from sqlalchemy import Engine, update
+from sqlalchemy.exc import OperationalError
 
 from app.store import tables
 from app.store.engine import writing
-from app.store.leases import Busy, Lost, lease
+from app.store.leases import Busy, Lost, lease, left_behind
 from tests import stores
 
 START = datetime(2025, 3, 10, 8, tzinfo=UTC)
@@ -51,6 +52,15 @@ def test_an_error_gives_it_back(engine: Engine) -> None:
         _ = 1 / 0
     with lease(engine, "a", Clock()):
         pass
+
+
+def test_work_that_the_store_cut_off_is_known_and_hinders_nobody(engine: Engine) -> None:
+    with pytest.raises(OperationalError), lease(engine, "a", Clock()):
+        raise OperationalError("SELECT", {}, OSError("away"))
+    assert [name for name, _ in left_behind(engine, START)] == ["a"]
+    with lease(engine, "a", Clock()):
+        assert left_behind(engine, START) == []
+    assert left_behind(engine, START) == []
 
 
 def test_a_holder_that_says_nothing_loses_it_in_the_end(engine: Engine) -> None:
