@@ -20,7 +20,7 @@ from tests.fakes.wsgi import session_to
 from tests.imports.bench import NOW, SCOPE, Bench, term
 
 EVERY = 8
-"""Of a long import each so-many-th call fails, for each fault from another one on: `tests.soak faults` tries them all."""
+"""Of a long import each so-many-th call fails, from another one on for each fault: `tests.soak faults` tries all."""
 FAULTS = [
     *(Fault(kind) for kind in ("status", "lost", "unheard", "half", "short", "cut", "html", "expire")),
     *(Fault("quota", status=status) for status in (429, 402, 403)),
