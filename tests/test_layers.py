@@ -109,7 +109,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "app.waiting",
             "app.weather",
         }
-        | {"app.store.values", "app.store.workers"},
+        | {"app.store.values", "app.store.workers", "app.store.slices"},
         {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog", "sqlalchemy", "babel", "markupsafe"},
     ),
     "app.cli": (

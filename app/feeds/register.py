@@ -56,11 +56,12 @@ def every_feed(engine: Engine) -> Sequence[Feed]:
         return [feed_of(row) for row in connection.execute(select(tables.feed).order_by(tables.feed.c.slug))]
 
 
-def some(engine: Engine, asked: Slice) -> Part[Feed]:
+def some(engine: Engine, asked: Slice, *, public_alone: bool = False) -> Part[Feed]:
     """Some feeds, by slug; searched are name, title and first calendar."""
     feed = tables.feed.c
     with engine.connect() as connection:
         query = select(tables.feed).order_by(feed.slug)
+        query = query.where(feed.public) if public_alone else query
         return part_of(connection, query, asked, (feed.slug, feed.title, feed.calendar)).map(feed_of)
 
 

@@ -161,9 +161,9 @@ class Feeds:
         """All feeds, by slug."""
         return register.every_feed(self._engine)
 
-    def some(self, asked: Slice) -> Part[Feed]:
+    def some(self, asked: Slice, *, public_alone: bool = False) -> Part[Feed]:
         """Some feeds, by slug; searched are name, title and first calendar."""
-        return register.some(self._engine, asked)
+        return register.some(self._engine, asked, public_alone=public_alone)
 
     def by_slug(self, slug: str) -> Feed:
         """The feed of that name. Unknown if there is none."""

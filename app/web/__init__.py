@@ -17,6 +17,8 @@ from app.store.leases import Busy
 from app.store.trouble import UNFIT, is_trouble, sentence
 from app.web import (
     access,
+    admin,
+    admin_keys,
     api,
     approvals,
     audited,
@@ -25,6 +27,7 @@ from app.web import (
     drift_pages,
     events,
     explain,
+    feed_pages,
     feeds,
     health,
     imports_pages,
@@ -90,6 +93,9 @@ def flask_app(parts: Parts) -> Flask:
         imports_pages.bp,
         subscriptions_pages.bp,
         drift_pages.bp,
+        admin.bp,
+        admin_keys.bp,
+        feed_pages.bp,
         api.bp,
         events.bp,
         explain.bp,

@@ -18,6 +18,8 @@ CLOSED = ("/api", "/metrics", "/import", "/imports", "/subscriptions", "/drift",
 """Paths that are not for everybody, even to read."""
 SIGNED = ("/approve", "/feeds")
 """Paths that are a credential of their own: signed and good for one thing, or secret and good for one feed."""
+ADMINISTERING = ("/admin",)
+"""Paths that only administrators see: who has which token, what is configured, who did what."""
 IMPORTING = ("/imports", "/api/imports", "/api/explain", "/doctor", "/api/doctor")
 """Paths where a calendar file is handed in and followed: for those who may import, also into few calendars."""
 
@@ -68,6 +70,8 @@ def needed(method: str, path: str) -> Right:
     """
     if is_signed(path):
         return Right.NONE
+    if _is_within(path, ADMINISTERING):
+        return Right.ADMIN
     if method in SAFE:
         return Right.READ if _is_within(path, CLOSED) else Right.NONE
     return Right.IMPORT if _is_within(path, IMPORTING) else Right.ADMIN

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.web import access
+from app.web import access, session
 from app.web.callers import AT_THE_MACHINE, NOBODY, Caller, Right, is_signed
 
 PLACES = (
@@ -18,6 +18,7 @@ PLACES = (
     ("/subscriptions", "Subscriptions", Right.READ),
     ("/drift", "People’s changes", Right.READ),
     ("/doctor", "Feed doctor", Right.IMPORT),
+    ("/admin", "Administration", Right.ADMIN),
 )
 """Path, name, and what it takes to be shown."""
 
@@ -52,4 +53,5 @@ def _shown() -> dict[str, Any]:
     except SQLAlchemyError:  # the page that says so has to be shown all the same
         who, can_sign_in = NOBODY, False
     named = "" if who in (NOBODY, AT_THE_MACHINE) else who.name
-    return {"places": places(who, request.path), "who": named if who.by_cookie else "", "can_sign_in": can_sign_in}
+    shown = session.shown_name(who) if named and who.by_cookie else ""
+    return {"places": places(who, request.path), "who": shown, "can_sign_in": can_sign_in}
