@@ -27,7 +27,7 @@ from app.imports.run import Imports
 from app.imports.writing.ledger import Ledger, desired_from_json, slot_from_text
 from app.store import tables
 from app.store.leases import Busy, lease
-from app.store.slices import Part, Slice
+from app.store.slices import Part, Slice, part_of
 from app.store.values import event_from_json, event_to_json
 from bridges.contract import Sink, Source
 from bridges.errors import BridgeError, Transient
