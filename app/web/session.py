@@ -1,4 +1,8 @@
-"""The person who is signed in: a signed cookie, renewed at each sign-in, over after some hours or a new password."""
+"""The person who is signed in: a signed cookie, renewed at each sign-in, over after some hours or a new password.
+
+Who comes from a course of an LMS (LTI) has a cookie of another kind, which is sent within the LMS's pages, too. A
+browser holds one of the two: whichever is written ends the other.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,8 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Flask, Request, current_app, session
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask, Request, Response, current_app, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionInterface, SessionMixin
 from flask_wtf.csrf import CSRFProtect, generate_csrf  # type: ignore[import-untyped]
 from itsdangerous import URLSafeTimedSerializer
 from markupsafe import Markup
@@ -54,10 +58,11 @@ def _forms_key() -> str:
     return str(current_app.config["WTF_CSRF_SECRET_KEY"])
 
 
-def begin(who: Caller, now: datetime, account: bool = False) -> None:
+def begin(who: Caller, now: datetime, account: bool = False, lti: str = "", shown: str = "") -> None:
     """`who` is signed in from now on. What the browser brought is forgotten: nobody else can have laid it there.
 
-    With `account` the session lasts no longer than the password it began with.
+    With `account` the session lasts no longer than the password it began with. With `lti` it came from that platform;
+    `shown` is then what the person is called on pages.
     """
     session.clear()
     session.permanent = True
@@ -68,11 +73,23 @@ def begin(who: Caller, now: datetime, account: bool = False) -> None:
         since=now.timestamp(),
         account=account,
     )
+    if lti:
+        session.update(lti=lti, shown=shown)
 
 
 def end() -> None:
     """Nobody is signed in any more."""
     session.clear()
+
+
+def platform() -> str:
+    """The platform from inside whose course this browser came, empty if it did not."""
+    return str(session.get("lti", "")) if _launched_name(current_app) in request.cookies else ""
+
+
+def shown_name(who: Caller) -> str:
+    """What the caller is called on pages: whoever comes from a course, by the name that the LMS told."""
+    return str(session.get("shown") or who.name)
 
 
 def person(parts: Parts) -> Caller | None:
@@ -82,6 +99,8 @@ def person(parts: Parts) -> Caller | None:
         return None
     began = float(session.get("since", 0))
     if parts.now().timestamp() - began > parts.config.signin.hours * 3600:
+        return None
+    if session.get("lti") and session["lti"] not in parts.config.lti:
         return None
     if session.get("account"):
         account = accounts.get(parts.engine, name)
@@ -102,7 +121,31 @@ def require_our_page() -> None:
     _csrf.protect()
 
 
-class _Sessions(SecureCookieSessionInterface):
+class _Sessions(SessionInterface):
+    """Either kind of session, by the cookie that the browser brought and by what is to be kept."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._usual = _Signed(parts)
+        self._launched = _Launched(parts)
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return self._launched.open_session(app, request) or self._usual.open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        kind, other = (self._launched, self._usual) if session.get("lti") else (self._usual, self._launched)
+        kind.save_session(app, session, response)
+        if session.modified and other.get_cookie_name(app) in request.cookies:
+            other.save_session(app, _ended(), response)
+
+
+def _ended() -> SecureCookieSession:
+    """An empty session that was not always so: its cookie goes."""
+    gone = SecureCookieSession()
+    gone.modified = True
+    return gone
+
+
+class _Signed(SecureCookieSessionInterface):
     """Flask's own sessions, under a key of the vault that is asked for when somebody signs in and not before."""
 
     digest_method = staticmethod(hashlib.sha256)
@@ -119,3 +162,27 @@ class _Sessions(SecureCookieSessionInterface):
         options: dict[str, Any] = {"key_derivation": self.key_derivation, "digest_method": self.digest_method}
         key = self._parts.vault.derived("session")
         return URLSafeTimedSerializer(key, salt=self.salt, serializer=self.serializer, signer_kwargs=options)
+
+
+class _Launched(_Signed):
+    """The same within a frame of the LMS: there no browser sends a cookie that is not SameSite=None, and those that
+    keep none of other sites keep one that is Partitioned, for pages of this LMS alone (CHIPS)."""
+
+    salt = "launched-session"
+
+    def get_cookie_name(self, app: Flask) -> str:
+        return _launched_name(app)
+
+    def get_cookie_samesite(self, app: Flask) -> str:
+        return "None"
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        return True
+
+    def get_cookie_partitioned(self, app: Flask) -> bool:
+        return True
+
+
+def _launched_name(app: Flask) -> str:
+    """With a prefix by which browsers let nobody but us set it; of http they take no such name."""
+    return f"{'__Host-' if app.config['SESSION_COOKIE_SECURE'] else ''}calbridge_launched"
