@@ -295,6 +295,18 @@ import_page = Table(
     comment="what of a run's plan and report has no place in its row, a thousand to a page",
 )
 
+imprint = Table(
+    "imprint",
+    metadata,
+    Column("calendar", String(500), primary_key=True),
+    Column("source", String(200), primary_key=True),
+    Column("basis", String(64), nullable=False, doc="hash of the terms and of all that stands outside of the events"),
+    Column("revision", Integer, nullable=False, doc="that of the calendar's ledger when the run ended"),
+    Column("at", Instant, nullable=False, index=True),
+    Column("data", LargeBinary, nullable=False, doc="hashes of the events and what each came to, 25 bytes an event"),
+    comment="what the latest file of an import held, so that only what differs from it is read the next time",
+)
+
 held_import = Table(
     "held_import",
     metadata,
