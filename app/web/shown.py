@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_skeleton, get_datetime_format, get_day_names
+from babel.dates import format_date, format_skeleton, format_timedelta, get_datetime_format, get_day_names
 from babel.numbers import format_decimal
 from flask import Flask
 from markupsafe import Markup
@@ -25,10 +25,11 @@ class Happening(Protocol):
 
 def install(app: Flask) -> None:
     """Give templates the words for days, moments and numbers."""
-    for each in (moment, day, day_month, month, instant, instant_near, instant_short, timed, hours, number):
+    for each in (moment, day, day_month, month, instant, instant_near, instant_short, timed, hours, ago, number):
         app.add_template_filter(each)
     app.add_template_global(weekdays)
     app.add_template_global(events)
+    app.add_template_global(and_more)
 
 
 def day(value: date) -> str:
@@ -75,6 +76,11 @@ def timed(value: datetime, zone: ZoneInfo | None = None) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(value.isoformat(), words)
 
 
+def ago(value: datetime, now: datetime) -> str:
+    """`12 minutes ago`."""
+    return format_timedelta(min(value - now, timedelta(0)), add_direction=True, locale=locale())
+
+
 def clock(value: datetime | time) -> str:
     """`14:05`, in each of our languages."""
     return f"{value:%H:%M}"
@@ -93,7 +99,7 @@ def span(when: When, zone: ZoneInfo) -> str:
     return f"{clock(start)} – {_joined(_weekday(end), clock(end))}"
 
 
-def before(when: When, zone: ZoneInfo) -> str:
+def with_day(when: When, zone: ZoneInfo) -> str:
     """The same with its day: `Sat 21 Nov, 09:00–10:30`."""
     first = when.start if isinstance(when, AllDay) else when.start.astimezone(zone)
     return _joined(_weekday(first), span(when, zone))
@@ -101,7 +107,11 @@ def before(when: When, zone: ZoneInfo) -> str:
 
 def moment(what: Happening, zone: ZoneInfo) -> str:
     """When it happens, in `zone`; the days that were meant where an LMS made instants of them."""
-    when = getattr(what, "days", None) or what.event.when
+    return whole(getattr(what, "days", None) or what.event.when, zone)
+
+
+def whole(when: When, zone: ZoneInfo) -> str:
+    """`Sat 21 Nov 2026, 09:00–10:30`."""
     first = when.start if isinstance(when, AllDay) else when.start.astimezone(zone)
     return _joined(format_skeleton("yMMMEd", first, locale=locale()), span(when, zone))
 
@@ -131,6 +141,11 @@ def number(value: float) -> str:
 def events(count: int) -> str:
     """`1,240 events`."""
     return ngettext("%(n)s event", "%(n)s events", count, n=number(count))
+
+
+def and_more(count: int) -> str:
+    """What stands under a list that was cut."""
+    return ngettext("… and %(n)s more.", "… and %(n)s more.", count, n=number(count))
 
 
 def _weekday(value: date) -> str:
