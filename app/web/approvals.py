@@ -8,11 +8,14 @@ from __future__ import annotations
 from flask import Blueprint, Response, make_response, render_template, request
 
 from app.imports.record.runs import Ending, NoRun, NotWaiting, Run
-from app.notices.letters import counts, rows
 from app.notices.ticket import Ticket, opened
-from app.web import access
+from app.web import access, plan_shown
+from app.web.imports_pages import NAMES
+from app.web.language import lazy
 from app.web.problems import answer
 
+ROWS = 500
+"""Changes that the page shows."""
 GONE = 410
 """The status of every link that is not good (any more), so that nobody learns which of them once was."""
 
@@ -32,7 +35,7 @@ def say(sealed: str) -> Response:
     if run is None:
         return _no_longer(sealed)
     if said not in ("yes", "no"):
-        return answer(400, "Say yes or no: send the form's field 'answer'.")
+        return answer(400, lazy("Say yes or no: send the form's field 'answer'."))
     parts = access.parts()
     try:
         if said == "no":
@@ -40,13 +43,14 @@ def say(sealed: str) -> Response:
         outcome = parts.imports.approve(run.id)
     except NotWaiting:
         return _no_longer(sealed)
-    return _kept(render_template("outcome.html", outcome=outcome, zone=parts.config.zone))
+    return _kept(render_template("outcome.html", outcome=outcome, zone=parts.config.zone, names=NAMES))
 
 
 def _asked(run: Run) -> Response:
     zone = access.parts().config.zone
-    shown = {"run": run, "counts": counts(run), "rows": rows(run, zone), "zone": zone}
-    return _kept(render_template("approve.html", **shown))
+    changes = (run.plan or {}).get("changes", ())
+    days = plan_shown.days(changes[:ROWS], zone)
+    return _kept(render_template("approve.html", run=run, days=days, more=len(changes) - ROWS, zone=zone))
 
 
 def _waiting(sealed: str) -> Run | None:
@@ -70,15 +74,17 @@ def _ticket(sealed: str) -> Ticket | None:
 def _no_longer(sealed: str) -> Response:
     ticket = _ticket(sealed)
     if ticket is None:
-        return answer(GONE, "This link is none of ours, or is not whole: open it from the mail again.")
+        return answer(GONE, lazy("This link is none of ours, or is not whole: open it from the mail again."))
     number = ticket.run
     try:
         run = access.parts().imports.get(number)
     except NoRun:
-        return answer(GONE, f"Run {number} is no longer known here.")
+        return answer(GONE, lazy("Run %(run)s is no longer known here.", run=number))
     if run.state is Ending.HELD:
-        return answer(GONE, f"The plan of run {number} has changed since this mail: a newer mail has its link.")
-    return answer(GONE, f"Run {number} waits for nobody any more: it is {run.state}.")
+        return answer(
+            GONE, lazy("The plan of run %(run)s has changed since this mail: a newer mail has its link.", run=number)
+        )
+    return answer(GONE, lazy("Run %(run)s waits for nobody any more (%(state)s).", run=number, state=NAMES[run.state]))
 
 
 def _kept(page: str) -> Response:

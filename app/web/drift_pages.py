@@ -5,25 +5,40 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 
 from app.imports.drift.changes import Drift, Policy, shown
 from app.web import access, uploads
+from app.web.language import gettext, lazy
 from app.web.plan_shown import cut
-from bridges.model import CalendarRef
+from app.web.shown import whole
+from app.web.spoken import plain
+from bridges.model import AllDay, CalendarRef, Timed
 
 bp = Blueprint("drifted", __name__, url_prefix="/drift")
 
 POLICIES = {
-    "usual": "as usual",
-    "keep": "stay as people made them",
-    "ask": "wait here for your word",
-    "overwrite": "are written over",
+    "usual": lazy("as usual"),
+    "keep": lazy("stay as people made them"),
+    "ask": lazy("wait here for your word"),
+    "overwrite": lazy("are written over"),
 }
 MOST = 100
 """Changes that one page shows."""
-FIELDS = {"when": "time", "text": "description", "url": "link"}
+FIELDS = {
+    "title": lazy("title"),
+    "when": lazy("time"),
+    "text": lazy("description"),
+    "place": lazy("place"),
+    "categories": lazy("categories"),
+    "url": lazy("link"),
+    "status": lazy("status"),
+}
+"""What a field of an event is called."""
+KINDS = {"edited": lazy("edited"), "moved": lazy("moved"), "deleted": lazy("deleted")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +73,7 @@ def every_one() -> str:
         groups=[_group(calendar, source, drifts) for (calendar, source), drifts in groups.items()],
         more=len(found) - MOST,
         policies=POLICIES,
+        kinds=KINDS,
         mine=access.may_write(),
         zone=parts.config.zone,
         told=request.args.get("told", "")[:300],
@@ -69,7 +85,16 @@ def check() -> Response:
     """Compare a calendar with what was written."""
     parts = access.parts()
     calendar, _ = uploads.target(request.form, parts)
-    return _back(str(parts.drifts.check(calendar)))
+    found = parts.drifts.check(calendar)
+    if found.problem:
+        return _back(f"{calendar}: {plain(found.problem)}")
+    told = gettext(
+        "%(calendar)s: %(same)s as written, %(others)s as people made them.",
+        calendar=calendar,
+        same=found.same,
+        others=len(found.drifts),
+    )
+    return _back(told)
 
 
 @bp.post("/policy")
@@ -81,7 +106,7 @@ def policy() -> Response:
     if name not in POLICIES:
         raise uploads.BadUpload(f"'policy' is one of {', '.join(POLICIES)}, not '{name}'")
     parts.drifts.policies.set(calendar, source, None if name == "usual" else Policy(name))
-    return _back("Kept: people’s changes to this import " + POLICIES[name] + ".")
+    return _back(gettext("Kept: people’s changes to this import %(what)s.", what=POLICIES[name]))
 
 
 @bp.post("/<int(max=2147483647):id>/<any(accept, restore):what>")
@@ -90,9 +115,13 @@ def decide(id: int, what: str) -> Response:
     drifts = access.parts().drifts
     if what == "accept":
         drifts.accept([id])
-        return _back("Accepted.")
+        return _back(gettext("Accepted."))
     (outcome,) = drifts.restore([id])
-    return _see(url_for("imports.run", run=outcome.run_id)) if outcome.run_id else _back("There was nothing to do.")
+    return (
+        _see(url_for("imports.run", run=outcome.run_id))
+        if outcome.run_id
+        else _back(gettext("There was nothing to do."))
+    )
 
 
 def _group(calendar: CalendarRef, source: str, drifts: Sequence[Drift]) -> Group:
@@ -107,9 +136,13 @@ def _group(calendar: CalendarRef, source: str, drifts: Sequence[Drift]) -> Group
 def _sides(drift: Drift) -> Sequence[Side]:
     zone = access.parts().config.zone
     return [
-        Side(FIELDS.get(name, name), cut(shown(ours, zone)), cut(shown(theirs, zone)))
+        Side(str(FIELDS[name]), _told(ours, zone), _told(theirs, zone))
         for name, (ours, theirs) in drift.differences().items()
     ]
+
+
+def _told(value: Any, zone: ZoneInfo) -> str:
+    return whole(value, zone) if isinstance(value, Timed | AllDay) else cut(shown(value, zone))
 
 
 def _back(told: str) -> Response:

@@ -16,8 +16,10 @@ from app.imports.record.runs import Ending
 from app.imports.run import NotWaiting, Run
 from app.imports.subscription import Import
 from app.parts import Parts, fetch_settings
-from app.web import access, overview, plan_shown, uploads
+from app.web import access, lti, overview, plan_shown, uploads
+from app.web.language import lazy
 from bridges.errors import BridgeError
+from bridges.model import Calendar
 
 bp = Blueprint("imports", __name__)
 
@@ -25,30 +27,37 @@ ROWS = 200
 """Changes on one page."""
 RUNS = 25
 NAMES = {
-    "queued": "Waiting for its turn",
-    "running": "Importing",
-    "paused": "Paused",
-    "done": "Imported",
-    "held": "Waiting for your yes",
-    "previewed": "Preview",
-    "left": "Not finished",
-    "failed": "Not imported",
-    "cancelled": "Cancelled",
-    "expired": "Waited too long",
-    "dry": "Preview",
+    "queued": lazy("Waiting for its turn"),
+    "running": lazy("Importing"),
+    "paused": lazy("Paused"),
+    "done": lazy("Imported"),
+    "held": lazy("Waiting for your yes"),
+    "previewed": lazy("Preview"),
+    "left": lazy("Not finished"),
+    "failed": lazy("Not imported"),
+    "cancelled": lazy("Cancelled"),
+    "expired": lazy("Waited too long"),
+    "dry": lazy("Preview"),
 }
 """What a state is called where people look at it."""
+KINDS = {
+    "undo": lazy("Taking back"),
+    "purge": lazy("Taking all away"),
+    "restore": lazy("Writing again"),
+    "retry": lazy("Another try"),
+}
+"""What a run is that is no import."""
 STEPS = {
-    "iana": "it is the zone’s own name",
-    "vtimezone": "by the rules in the file",
-    "windows": "by its Windows name",
-    "x-lic-location": "by the place that the file names",
-    "alias": "by a name that is known to mean it",
-    "calendar": "by the calendar’s own zone",
-    "source": "as you said",
-    "floating": "as you said",
-    "home": "the zone of this calbridge",
-    "held": "nobody knows this zone: its events are left out until you name one under “More”",
+    "iana": lazy("it is the zone’s own name"),
+    "vtimezone": lazy("by the rules in the file"),
+    "windows": lazy("by its Windows name"),
+    "x-lic-location": lazy("by the place that the file names"),
+    "alias": lazy("by a name that is known to mean it"),
+    "calendar": lazy("by the calendar’s own zone"),
+    "source": lazy("as you said"),
+    "floating": lazy("as you said"),
+    "home": lazy("the zone of this calbridge"),
+    "held": lazy("nobody knows this zone: its events are left out until you name one under “More”"),
 }
 """What the steps of the zone ladder are called."""
 ONE = "/imports/<int(max=2147483647):run>"
@@ -208,12 +217,19 @@ def _form(given: MultiDict[str, str], problem: str = "") -> str:
     parts = access.parts()
     return _page(
         "import.html",
-        targets=[one for one in overview.targets(parts) if access.may_write_into(one.ref)],
+        targets=_targets(parts),
         given=given,
         problem=problem,
         limit=parts.config.imports.max_bytes,
         may_subscribe=access.may_write(),
     )
+
+
+def _targets(parts: Parts) -> list[Calendar]:
+    """Where the caller may import to; whoever came from a course has that one, and no LMS is asked for all others."""
+    if here := lti.course():
+        return [Calendar(here.calendar, here.title, writable=True)]
+    return [one for one in overview.targets(parts) if access.may_write_into(one.ref)]
 
 
 def _run(shown: Run) -> str:
@@ -238,7 +254,7 @@ def _run(shown: Run) -> str:
 
 
 def _page(template: str, **values: object) -> str:
-    return render_template(template, zone=_zone(), names=NAMES, states=list(Ending), **values)
+    return render_template(template, zone=_zone(), names=NAMES, kinds=KINDS, states=list(Ending), **values)
 
 
 def _zone() -> ZoneInfo:

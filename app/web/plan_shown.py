@@ -1,4 +1,4 @@
-"""A stored plan as people read it: its changes by day, in words, and months with what happens on each day. Pure."""
+"""A stored plan as people read it: its changes by day, in words, and months with what happens on each day."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.store.values import when_from_json
+from app.web.language import gettext, lazy
+from app.web.shown import span, with_day
 from bridges.model import AllDay, When
 
-WORDS = {"create": "new", "update": "changed", "delete": "removed"}
+WORDS = {"create": lazy("new"), "update": lazy("changed"), "delete": lazy("removed")}
 """What a deed is called where people look at it; the plain names are its colours'."""
 MOST_MONTHS = 6
 LONGEST = 200
@@ -78,7 +80,7 @@ def _cell(day: date, first: date, counts: Mapping[date, Counter[str]]) -> Cell |
     if day.month != first.month:
         return None
     found = counts.get(day, Counter())
-    return Cell(day, [(deed, word, found[deed]) for deed, word in WORDS.items() if found[deed]])
+    return Cell(day, [(deed, str(word), found[deed]) for deed, word in WORDS.items() if found[deed]])
 
 
 def _start(change: Mapping[str, Any], zone: ZoneInfo) -> tuple[date, str]:
@@ -97,22 +99,13 @@ def _line(change: Mapping[str, Any], zone: ZoneInfo) -> Line:
     event, deed = change["event"], change["deed"]
     return Line(
         deed,
-        WORDS[deed],
-        _time(_when(change), zone),
+        str(WORDS[deed]),
+        span(_when(change), zone),
         cut(event["title"]),
         cut(event.get("place", "")),
         _before(change, zone),
         change.get("line"),
     )
-
-
-def _time(when: When, zone: ZoneInfo) -> str:
-    if isinstance(when, AllDay):
-        return "all day" if (when.end - when.start).days == 1 else f"{(when.end - when.start).days} days"
-    start, end = when.start.astimezone(zone), when.end.astimezone(zone)
-    if start == end:
-        return f"{start:%H:%M}"
-    return f"{start:%H:%M}–{end:%H:%M}" if end.date() == start.date() else f"{start:%H:%M} – {end:%a %-d %b %H:%M}"
 
 
 def _before(change: Mapping[str, Any], zone: ZoneInfo) -> str:
@@ -121,13 +114,11 @@ def _before(change: Mapping[str, Any], zone: ZoneInfo) -> str:
         return ""
     told = []
     if before["when"] != event["when"]:
-        was = when_from_json(before["when"])
-        day = was.start if isinstance(was, AllDay) else was.start.astimezone(zone)
-        told.append(f"{day:%a %-d %B} {_time(was, zone)}")
+        told.append(with_day(when_from_json(before["when"]), zone))
     told += [cut(before["title"])] if before["title"] != event["title"] else []
     if before.get("place", "") != event.get("place", ""):
-        told.append(cut(before.get("place", "")) or "no place")
-    return ", ".join(told) or "another text"
+        told.append(cut(before.get("place", "")) or gettext("no place"))
+    return ", ".join(told) or gettext("another text")
 
 
 def cut(text: str) -> str:

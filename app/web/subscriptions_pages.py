@@ -12,37 +12,38 @@ from app.imports.pull.subscriptions import Subscription, Wish, host_of
 from app.imports.pull.wish import SETTINGS, changed, shown
 from app.imports.record.batch import NOWHERE
 from app.web import access, overview
+from app.web.language import lazy
 from bridges.errors import BridgeError
 
 bp = Blueprint("subscribed", __name__, url_prefix="/subscriptions")
 
 ONE = "/<int(max=2147483647):id>"
 STANDINGS = {
-    "new": "not read yet",
-    "fine": "fine",
-    "held": "waits for your yes",
-    "left": "not finished",
-    "failing": "failing",
-    "parked": "given up",
-    "off": "switched off",
+    "new": lazy("not read yet"),
+    "fine": lazy("fine"),
+    "held": lazy("waits for your yes"),
+    "left": lazy("not finished"),
+    "failing": lazy("failing"),
+    "parked": lazy("given up"),
+    "off": lazy("switched off"),
 }
 SHOWN = ("every_minutes", "ahead_days", "mode", "match", "from", "to", "grace", "zone", "floating", "agent")
 LISTS = ("include", "exclude", "rename", "routes")
 """Settings of the form: one value each, or a list with one on each line."""
 MORE = {
-    "mode": (("replace", "are removed"), ("add", "stay")),
-    "match": (("uid", "by its UID"), ("content", "by title, time and place")),
+    "mode": (("replace", lazy("are removed")), ("add", lazy("stay"))),
+    "match": (("uid", lazy("by its UID")), ("content", lazy("by title, time and place"))),
 }
 FOUND = {
-    "done": "imported",
-    "unchanged": "nothing new",
-    "held": "waits for a yes",
-    "left": "not finished",
-    "denied": "the LMS will have none of it",
-    "missing": "not there",
-    "refused": "not allowed",
-    "failed": "failed",
-    "busy": "busy",
+    "done": lazy("imported"),
+    "unchanged": lazy("nothing new"),
+    "held": lazy("waits for a yes"),
+    "left": lazy("not finished"),
+    "denied": lazy("the LMS will have none of it"),
+    "missing": lazy("not there"),
+    "refused": lazy("not allowed"),
+    "failed": lazy("failed"),
+    "busy": lazy("busy"),
 }
 
 

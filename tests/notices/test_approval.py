@@ -133,7 +133,7 @@ def test_a_yes_carries_it_out_and_uses_the_link_up(campus: Parts, relay: FakeRel
     assert standing(campus) == 1
     again = client.post(link(relay), data={"answer": "yes"})
     assert (again.status_code, client.get(link(relay)).status_code) == (410, 410)
-    assert "it is done" in again.text
+    assert "waits for nobody any more (Imported)" in again.text
 
 
 def test_a_no_ends_it(campus: Parts, relay: FakeRelay, client: FlaskClient) -> None:
@@ -211,7 +211,7 @@ def test_a_link_is_over_when_the_plan_is(campus: Parts, relay: FakeRelay, client
     clock.now += timedelta(hours=25)
     answer = client.post(link(relay), data={"answer": "yes"})
     assert (answer.status_code, standing(campus)) == (410, 12)
-    assert "it is expired" in answer.text
+    assert "waits for nobody any more (Waited too long)" in answer.text
 
 
 def test_a_ticket_is_over_at_its_time_whatever_the_run_says(campus: Parts) -> None:

@@ -66,7 +66,7 @@ def approve(campus: Parts, client: FlaskClient, page: str) -> str:
 def test_a_preview_shows_the_plan_and_writes_nothing(campus: Parts, client: FlaskClient) -> None:
     page = client.get(previewed(client, calendar(LECTURES, EXAM))).text
     assert "<strong>4</strong> new" in page
-    assert "Wednesday 21 October 2026" in page
+    assert "Wednesday, 21 October 2026" in page
     assert "10:15–12:00" in page
     assert "<strong>0</strong> changed" in page
     assert "Exam, part 1; oral" in page
@@ -210,7 +210,7 @@ def test_a_batch_shows_its_calendars_and_what_has_no_place(client: FlaskClient) 
     assert f">{INTO}</a>" in shown
     assert "there is no calendar demo/course/nowhere" in shown
     assert client.post(f"{page}/undo").status_code == 303
-    assert "undo of run 1" in client.get("/imports").text
+    assert "Taking back (Run 1)" in client.get("/imports").text
 
 
 def test_a_plan_of_many_changes_comes_in_small_pages(client: FlaskClient) -> None:

@@ -36,8 +36,9 @@ for (const place of document.querySelectorAll("[data-events]")) {
     if (!now.of) return;
     bar.max = now.of;
     bar.value = now.done;
-    told.textContent = `${now.done} of ${now.of}` + (now.errors ? `, ${now.errors} refused` : "")
-      + (now.rest ? `, about ${now.rest} seconds to go` : "");
+    const says = (words) => words.replace(/\{(\w+)\}/g, (whole, name) => now[name] ?? whole);
+    const { done, refused, rest } = place.dataset;
+    told.textContent = [done, now.errors && refused, now.rest && rest].filter(Boolean).map(says).join(", ");
   });
   source.addEventListener("end", () => { source.close(); location.reload(); });
   source.addEventListener("error", () => {
