@@ -49,6 +49,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         PROMISES | {"app.config", "app.parts", "app.settings", "app.store", "app.weather"},
         {"sqlalchemy"},
     ),
+    "app.status": ({"app.connections", "app.parts", "app.store", "app.weather"}, {"sqlalchemy"}),
     "app.waiting": ({"bridges.model", "app.imports", "app.parts"}, set()),
     "app.tokens": ({"app.store"}, {"sqlalchemy"}),
     "app.ics": ({"bridges.model"}, {"icalendar", "dateutil"}),
@@ -89,7 +90,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         {"sqlalchemy", "alembic", "requests"},
     ),
     "app.lti": (
-        {"bridges.model", "app.config", "app.feeds", "app.ics.render", "app.imports.pull", "app.store"},
+        {"bridges.model", "bridges.settings", "app.feeds", "app.ics.render", "app.imports.pull", "app.store"},
         {"sqlalchemy", "itsdangerous", "joserfc"},
     ),
     "app.lti.platform": ({"bridges.settings"}, {"pydantic"}),
@@ -135,15 +136,16 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "app.waiting",
             "app.weather",
         }
-        | {"app.store.leases", "app.store.trouble", "app.store.workers", "app.erasure"},
-        {"click", "granian", "sqlalchemy"},
+        | {"app.store.leases", "app.store.trouble", "app.store.workers", "app.erasure", "app.status"}
+        | {"app.store.engine", "app.store.migrate", "app.store.names", "app.store.slices", "app.store.values"},
+        {"click", "granian", "sqlalchemy", "alembic", "rich"},
     ),
     "app.cli.store": (
-        {"app.cli.common", "app.config", "app.parts", "app.store", "bridges"},
+        {"app.cli", "app.config", "app.parts", "app.store", "bridges"},
         {"click", "sqlalchemy", "alembic"},
     ),
     "app.cli.checking": (
-        {"app.cli.common", "app.config", "app.settings", "app.cautions", "app.store.look", "app.redis"},
+        {"app.cli", "app.config", "app.settings", "app.cautions", "app.store.look", "app.redis"},
         {"click", "redis"},
     ),
     "app.cautions": ({"app.config"}, set()),
@@ -155,6 +157,10 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.accounts": ({"app.store"}, {"sqlalchemy", "argon2"}),
     "app.web.month": (set(), set()),
     "app.web.language": (set(), {"flask", "werkzeug", "babel"}),
+    "app.web.lti": (
+        {"app.audit", "app.feeds", "app.lti", "app.parts", "app.web", "bridges.model", "bridges.settings"},
+        {"flask"},
+    ),
     "app.web.subscribe": ({"app.feeds", "app.web"}, {"flask", "segno", "werkzeug"}),
     "app.web.callers": ({"bridges.model"}, set()),
     "app.web.session": (

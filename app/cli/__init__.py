@@ -2,49 +2,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, MutableMapping
+from importlib import import_module
+
 import click
 
-from app.cli import (
-    calendars,
-    checking,
-    credentials,
-    doctor,
-    drift,
-    feeds,
-    imports,
-    keeping,
-    serving,
-    store,
-    subscriptions,
+from app.cli.common import Asked, Program
+
+COMMANDS = {
+    "serve": "serving:serve",
+    "work": "serving:work_command",
+    "workers": "serving:workers_command",
+    "check-config": "checking:check_config",
+    "status": "status:status",
+    "calendars": "calendars:calendars",
+    "check-connections": "connections:check_connections",
+    "quota": "connections:quota",
+    "settings": "connections:settings",
+    "expand": "calendars:expand",
+    "explain": "calendars:explain",
+    "itslearning": "calendars:itslearning",
+    "feed": "feeds:feed",
+    "refresh": "feeds:refresh",
+    "import": "imports:import_file",
+    "run": "runs:run",
+    "holds": "runs:holds",
+    "batch": "batches:batch",
+    "undo": "imports:undo",
+    "purge": "imports:purge",
+    "drift": "drift:drift",
+    "doctor": "doctor:doctor",
+    "subscription": "subscriptions:subscription",
+    "token": "credentials:token",
+    "admin": "credentials:admin",
+    "link": "credentials:link",
+    "audit": "auditing:audit_log",
+    "backup": "store:backup",
+    "restore": "store:restore",
+    "migrate": "store:migrate_command",
+    "check-store": "store:check_store",
+    "rotate-key": "store:rotate_key",
+    "prune": "keeping:prune",
+    "erase-person": "keeping:erase_person",
+    "completion": "completion:completion",
+}
+"""Where each command lives, in this folder."""
+
+
+class Commands(MutableMapping[str, click.Command]):
+    """The commands by name, each loaded when somebody asks for it: only 'calbridge --help' asks for all."""
+
+    def __init__(self, places: dict[str, str]) -> None:
+        self._places = places
+        self._loaded: dict[str, click.Command] = {}
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._loaded:
+            module, _, attribute = self._places[name].partition(":")
+            self._loaded[name] = getattr(import_module(f"app.cli.{module}"), attribute)
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._places.setdefault(name, "")
+        self._loaded[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._places[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        click.echo(f"calbridge {version('calbridge')}")
+        context.exit()
+
+
+@click.group(
+    cls=Program,
+    commands=Commands(COMMANDS),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="'calbridge COMMAND --help' tells more, with an example. The exit statuses of all commands are in README.",
 )
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--config", "path", type=click.Path(dir_okay=False), help="The configuration (default: ./config.toml).")
-@click.version_option(package_name="calbridge")
+@click.option("--quiet", "-q", is_flag=True, help="Say nothing of how far long work is.")
+@click.option("--debug", is_flag=True, help="Where something fails, also say where in the code.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Say which calbridge this is."
+)
 @click.pass_context
-def main(context: click.Context, path: str | None) -> None:
+def main(context: click.Context, path: str | None, quiet: bool, debug: bool) -> None:
     """An iCalendar bridge and feed server for learning-management systems."""
-    context.obj = path
-
-
-for _command in (
-    *(serving.serve, serving.work_command, serving.workers_command, checking.check_config),
-    *(calendars.calendars, calendars.expand, calendars.explain, calendars.itslearning),
-    *(feeds.feed, feeds.refresh),
-    *(imports.import_file, imports.run, imports.batch, imports.undo, imports.purge),
-    drift.drift,
-    doctor.doctor,
-    subscriptions.subscription,
-    *(credentials.token, credentials.admin, credentials.link),
-    *(
-        store.backup,
-        store.restore,
-        store.migrate_command,
-        store.check_store,
-        store.rotate_key,
-        keeping.prune,
-        keeping.erase_person,
-    ),
-):
-    main.add_command(_command)
+    context.obj = Asked(path, quiet, debug)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.common import config_file, told
+from app.cli.common import config_file
+from app.cli.terminal import complain, say
 
 if TYPE_CHECKING:
     from app.config import Config
@@ -16,23 +17,25 @@ if TYPE_CHECKING:
 @click.command("check-config")
 @click.option("--example", is_flag=True, help="Print config.example.toml instead.")
 def check_config(example: bool) -> None:
-    """Tell everything that is wrong with the configuration, and whether the store that it names can be used."""
+    """Tell everything that is wrong with the configuration, and whether the store that it names can be used.
+
+    Example: calbridge --config /etc/calbridge/config.toml check-config
+    """
     from app import config
     from app.store.look import seen
 
     if example:
         click.echo(config.example(), nl=False)
         return
-    with told():
-        path = config_file()
-        loaded = config.load(path, os.environ)
-        said = f"{path} is in order" if path else "no configuration: the defaults, with a demo campus"
-        click.echo(f"{said}. Connections: {', '.join(sorted(loaded.connections))}")
-        warn(loaded)
-        click.echo(f"the store: {seen(loaded.store.url)}")
-        for section, url in (("jobs", loaded.jobs.url), ("cache", loaded.cache.url)):
-            if url and not url.startswith("sqlite"):
-                click.echo(f"{section}: {answering(section, url)}")
+    path = config_file()
+    loaded = config.load(path, os.environ)
+    said = f"{path} is in order" if path else "no configuration: the defaults, with a demo campus"
+    say(f"{said}. Connections: {', '.join(sorted(loaded.connections))}")
+    warn(loaded)
+    say(f"the store: {seen(loaded.store.url)}")
+    for section, url in (("jobs", loaded.jobs.url), ("cache", loaded.cache.url)):
+        if url and not url.startswith("sqlite"):
+            say(f"{section}: {answering(section, url)}")
 
 
 def answering(section: str, url: str) -> str:
@@ -63,4 +66,4 @@ def warn(config: Config) -> None:
         with open(path, encoding="utf-8") as file:
             text, mode = file.read(), os.fstat(file.fileno()).st_mode
     for caution in cautions(config, text, mode):
-        click.echo(f"calbridge: careful: {caution}", err=True)
+        complain(f"careful: {caution}")

@@ -1,58 +1,82 @@
-"""What every command shares: the configuration, and errors said as sentences."""
+"""What every command shares: the configuration, the options of lists, errors said as sentences, one way to end."""
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import date, datetime, tzinfo
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
+
+from app.cli.exits import Exit
+from app.cli.terminal import complain
 
 if TYPE_CHECKING:
     from app.parts import Parts
 
+F = TypeVar("F", bound=Callable[..., Any])
+EVERY_ONE = 10**9
 
-NOTHING_READ = 2
-"""The exit status where nothing could be read or written; the reason is on standard error."""
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was said before the command's name."""
+
+    config: str | None = None
+    quiet: bool = False
+    debug: bool = False
 
 
-@contextmanager
-def told() -> Iterator[None]:
-    """What the program raises on purpose: said as a sentence on standard error, with exit status 2."""
-    from sqlalchemy.exc import DataError, SQLAlchemyError
+class Program(click.Group):
+    """The command line as a whole: whatever a command raises ends as a sentence and an exit status."""
 
-    from app.feeds.feed import Unknown
-    from app.store.leases import Busy
-    from app.store.trouble import UNFIT, is_trouble, sentence
-    from bridges.errors import BridgeError
+    def invoke(self, context: click.Context) -> Any:
+        from app.cli.faults import Stopped, is_closed_pipe, told
 
-    try:
-        yield
-    except DataError:
-        click.echo(f"calbridge: {UNFIT}", err=True)
-        sys.exit(NOTHING_READ)
-    except SQLAlchemyError as error:
-        if not is_trouble(error):
+        try:
+            return super().invoke(context)
+        except Stopped as stopped:
+            _end(context, f"stopped. {stopped}", Exit.STOPPED)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo(err=True)
+            _end(context, "stopped.", Exit.STOPPED)
+        except (click.ClickException, click.exceptions.Exit):
             raise
-        click.echo(f"calbridge: {sentence(error)}", err=True)
-        sys.exit(NOTHING_READ)
-    except OverflowError:
-        click.echo("calbridge: a date or a number of these lies too far away", err=True)
-        sys.exit(NOTHING_READ)
-    except (Unknown, BridgeError, Busy, ValueError) as error:  # a ConfigError and a NotACalendar are ValueErrors
-        click.echo(f"calbridge: {error}", err=True)
-        sys.exit(NOTHING_READ)
+        except Exception as error:
+            if is_closed_pipe(error):
+                raise
+            _end(context, *told(error))
+
+
+def _end(context: click.Context, sentence: str, status: Exit) -> NoReturn:
+    if asked(context).debug:
+        import traceback
+
+        traceback.print_exc()
+    complain(sentence)
+    sys.exit(status)
+
+
+def asked(context: click.Context | None = None) -> Asked:
+    """What was said before the command's name."""
+    said = (context or click.get_current_context()).find_root().obj
+    return said if isinstance(said, Asked) else Asked()
+
+
+def is_quiet() -> bool:
+    """Whether nobody wants to hear how far it is."""
+    context = click.get_current_context(silent=True)
+    return context is not None and (asked(context).quiet or bool(context.meta.get("calbridge.quiet")))
 
 
 def config_file() -> str | None:
     """The configuration's path: what --config says, else the environment, else ./config.toml if there is one."""
     from app.config import config_path
 
-    told: str | None = click.get_current_context().find_root().obj
-    return told or config_path(os.environ)
+    return asked().config or config_path(os.environ)
 
 
 def parts() -> Parts:
@@ -63,12 +87,35 @@ def parts() -> Parts:
     return open_parts(load(config_file(), os.environ))
 
 
-def bound(text: str, zone: tzinfo) -> date | datetime:
-    """A date, or a time that is read in the zone where it names none."""
-    try:
-        if len(text) <= 10:
-            return date.fromisoformat(text)
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(f"'{text}' is no date: write it as 2026-09-01 (or a time as 2026-09-01T08:00)") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+def json_option(command: F) -> F:
+    """`--json`, as every command has it that lists or shows; the command takes `as_json`."""
+    told = "JSON for programs: one object, of a list one a line."
+    return click.option("--json", "as_json", is_flag=True, help=told)(command)
+
+
+def slice_options(command: F) -> F:
+    """`--limit`, `--offset`, `--search` and `--all` of a long list; the command takes `wanted`, a Slice."""
+
+    @click.option(
+        "--limit", "--count", type=click.IntRange(1), default=50, show_default=True, help="How many, at most."
+    )
+    @click.option("--offset", type=click.IntRange(0), default=0, help="How many to pass over first.")
+    @click.option("--search", default="", metavar="TEXT", help="Only those in which this stands.")
+    @click.option("--all", "every_one", is_flag=True, help="However many there are.")
+    @functools.wraps(command)
+    def sliced(*, limit: int, offset: int, search: str, every_one: bool, **more: Any) -> Any:
+        from app.store.slices import Slice
+
+        return command(wanted=Slice(EVERY_ONE if every_one else limit, offset, search.strip()), **more)
+
+    return sliced  # type: ignore[return-value]
+
+
+def quiet_option(command: F) -> F:
+    """`--quiet`, as every command has it that takes long."""
+
+    def hush(context: click.Context, _: click.Parameter, said: bool) -> None:
+        context.meta["calbridge.quiet"] = said
+
+    told = "Say nothing of how far it is."
+    return click.option("--quiet", "-q", is_flag=True, expose_value=False, callback=hush, help=told)(command)

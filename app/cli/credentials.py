@@ -1,4 +1,4 @@
-"""`token` and `link`: who may write here, and whose accounts this calbridge may use."""
+"""`token`, `admin` and `link`: who may write here, and whose accounts this calbridge may use."""
 
 from __future__ import annotations
 
@@ -6,114 +6,168 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.common import parts, told
+from app.cli.common import json_option, parts, slice_options
+from app.cli.tables import Column, tell, tell_part
+from app.cli.terminal import moment, say, say_json
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import Sequence
+
+    from app.accounts import Account
+    from app.store.slices import Slice
+    from app.tokens import Token
+    from bridges.model import Calendar
 
 
 @click.group()
 def token() -> None:
-    """API tokens: once there is one, whatever writes needs one."""
+    """API tokens: once there is one, whatever writes needs one.
+
+    Example: calbridge token add timetable-office --scope import
+    """
 
 
 @token.command("add")
 @click.argument("name")
 @click.option("--scope", type=click.Choice(["read", "import", "admin"]), default="admin", help="What it may do.")
-def token_add(name: str, scope: str) -> None:
-    """Make a token called NAME; it is shown only now."""
+@json_option
+def token_add(name: str, scope: str, as_json: bool) -> None:
+    """Make a token called NAME; it is shown only now.
+
+    Example: calbridge token add timetable-office --scope import
+    """
     from app import tokens
 
-    with told():
-        joined = parts()
-        click.echo(tokens.add(joined.engine, name, joined.now(), tokens.Scope(scope)))
+    joined = parts()
+    made = tokens.add(joined.engine, name, joined.now(), tokens.Scope(scope))
+    if as_json:
+        say_json({"name": name, "scope": scope, "token": made})
+    else:
+        say(made)
 
 
 @token.command("list")
-def token_list() -> None:
-    """The tokens' names, ages and scopes."""
+@json_option
+def token_list(as_json: bool) -> None:
+    """The tokens' names, ages and scopes.
+
+    Example: calbridge token list
+    """
     from app import tokens
 
-    with told():
-        for each in tokens.every_one(parts().engine):
-            click.echo(f"{each.name}\t{each.created_at:%Y-%m-%d %H:%M}Z\t{each.scope}")
+    joined = parts()
+    columns: Sequence[Column[Token]] = [
+        Column("token", lambda one: one.name),
+        Column("made", lambda one: moment(one.created_at, joined.config.zone)),
+        Column("scope", lambda one: one.scope),
+    ]
+    tell(tokens.every_one(joined.engine), columns, lambda one: one.to_json(), as_json)
 
 
 @token.command("revoke")
 @click.argument("name")
 def token_revoke(name: str) -> None:
-    """Kill the token called NAME."""
+    """Kill the token called NAME.
+
+    Example: calbridge token revoke timetable-office
+    """
     from app import tokens
 
-    with told():
-        if not tokens.revoke(parts().engine, name):
-            raise ValueError(f"there is no token called '{name}'")
+    if not tokens.revoke(parts().engine, name):
+        raise ValueError(f"there is no token called '{name}'")
 
 
 @click.group()
 def admin() -> None:
-    """Administrators who sign in on the pages with a password, where there is no identity provider."""
+    """Administrators who sign in on the pages with a password, where there is no identity provider.
+
+    Example: calbridge admin set jane
+    """
 
 
 @admin.command("set")
 @click.argument("name")
 @click.password_option(envvar="CALBRIDGE_PASSWORD", help="Asked for at the prompt, or CALBRIDGE_PASSWORD.")
 def admin_set(name: str, password: str) -> None:
-    """Make the administrator called NAME, or give NAME another password; older sessions are over then."""
+    """Make the administrator called NAME, or give NAME another password; older sessions are over then.
+
+    Example: calbridge admin set jane
+    """
     from app import accounts
 
-    with told():
-        joined = parts()
-        new = accounts.put(joined.engine, name, password, joined.now())
-        click.echo(f"'{name}' can sign in now" if new else f"'{name}' has a new password")
+    joined = parts()
+    new = accounts.put(joined.engine, name, password, joined.now())
+    say(f"'{name}' can sign in now" if new else f"'{name}' has a new password")
 
 
 @admin.command("list")
-def admin_list() -> None:
-    """Who may sign in with a password."""
+@json_option
+def admin_list(as_json: bool) -> None:
+    """Who may sign in with a password.
+
+    Example: calbridge admin list
+    """
     from app import accounts
 
-    with told():
-        for each in accounts.every_one(parts().engine):
-            click.echo(f"{each.name}\tpassword of {each.changed_at:%Y-%m-%d %H:%M}Z")
+    joined = parts()
+    columns: Sequence[Column[Account]] = [
+        Column("name", lambda one: one.name),
+        Column("password of", lambda one: f"password of {moment(one.changed_at, joined.config.zone)}"),
+    ]
+    told = accounts.every_one(joined.engine)
+    tell(told, columns, lambda one: {"name": one.name, "changed_at": one.changed_at.isoformat()}, as_json)
 
 
 @admin.command("remove")
 @click.argument("name")
 def admin_remove(name: str) -> None:
-    """Let NAME sign in no longer."""
+    """Let NAME sign in no longer.
+
+    Example: calbridge admin remove jane
+    """
     from app import accounts
 
-    with told():
-        if not accounts.remove(parts().engine, name):
-            raise ValueError(f"there is no administrator called '{name}'")
+    if not accounts.remove(parts().engine, name):
+        raise ValueError(f"there is no administrator called '{name}'")
 
 
 @click.group()
 def link() -> None:
-    """Accounts that people have linked, at /link/LMS of a running calbridge."""
+    """Accounts that people have linked, at /link/LMS of a running calbridge.
+
+    Example: calbridge link list --search jdoe
+    """
 
 
 @link.command("list")
-def link_list() -> None:
-    """The personal calendars that are open to this calbridge."""
-    from app.parts import Linkable
+@slice_options
+@json_option
+def link_list(wanted: Slice, as_json: bool) -> None:
+    """The personal calendars that are open to this calbridge.
 
-    with told():
-        joined = parts()
-        for name in sorted(joined.config.connections):
-            bridge = joined.bridge(name)
-            for calendar in bridge.links() if isinstance(bridge, Linkable) else ():
-                click.echo(f"{calendar.ref}\t{calendar.name}")
+    Example: calbridge link list --search jdoe
+    """
+    from app.connections import linked
+    from app.store.slices import part_of_all
+    from app.store.values import calendar_to_json
+
+    found = part_of_all([one for _, one in linked(parts())], wanted, lambda one: f"{one.ref} {one.name}")
+    columns: Sequence[Column[Calendar]] = [
+        Column("calendar", lambda one: one.ref),
+        Column("name", lambda one: one.name, folds=True),
+    ]
+    tell_part(found, columns, calendar_to_json, as_json)
 
 
 @link.command("remove")
 @click.argument("calendar")
 def link_remove(calendar: str) -> None:
-    """Forget what the person of CALENDAR permitted (as 'calbridge link list' writes it)."""
+    """Forget what the person of CALENDAR permitted (as 'calbridge link list' writes it).
+
+    Example: calbridge link remove learn/person/_5_1
+    """
     from bridges.model import CalendarRef
 
-    with told():
-        ref = CalendarRef.parse(calendar)
-        if not parts().linkable(ref.lms).unlink(ref.id):
-            raise ValueError(f"nobody has linked '{calendar}'")
+    ref = CalendarRef.parse(calendar)
+    if not parts().linkable(ref.lms).unlink(ref.id):
+        raise ValueError(f"nobody has linked '{calendar}'")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.common import NOTHING_READ, config_file, told
+from app.cli.common import config_file, json_option
+from app.cli.exits import Exit
+from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from app.config import Config
     from app.doctor.finding import Diagnosis
 
-FLAWS, REFUSED = 1, 3
 CLIENTS = ("outlook", "google", "apple", "thunderbird")
 
 
@@ -27,9 +27,11 @@ CLIENTS = ("outlook", "google", "apple", "thunderbird")
 @click.option("--client", "chosen", multiple=True, type=click.Choice(CLIENTS), help="Judge for this one (repeatable).")
 @click.option("--once", is_flag=True, help="Fetch a URL once: no second time to see what changes.")
 @click.option("--explain", "uid", help="Also why the event of that UID takes place when it does.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 def doctor(where: str, chosen: tuple[str, ...], once: bool, uid: str | None, as_json: bool) -> None:
     """Judge a feed for Outlook, Google Calendar, Apple Calendar and Thunderbird, by anybody, at a URL or in a FILE.
+
+    Example: calbridge doctor https://timetable.example.edu/bio.ics --client outlook
 
     Exit status: 0 it works everywhere, 1 with flaws, 2 it could not be read, 3 a program refuses it or loses events.
     """
@@ -38,15 +40,14 @@ def doctor(where: str, chosen: tuple[str, ...], once: bool, uid: str | None, as_
     from app.doctor.finding import Client, State
 
     clients = [Client(name) for name in chosen] or list(Client)
-    with told():
-        config = load(config_file(), os.environ)
-        found = _examined(where, config, once)
-        times = _explained(found.body, uid, config.zone) if uid else []
+    config = load(config_file(), os.environ)
+    found = _examined(where, config, once)
+    times = _explained(found.body, uid, config.zone) if uid else []
     if as_json:
-        click.echo(json.dumps({**record(found, clients), "explained": times}, ensure_ascii=False))
+        say_json({**record(found, clients), "explained": times})
     else:
-        click.echo("\n".join([*lines(found, clients), *(f"\n{text}" for text in times)]))
-    status = {None: NOTHING_READ, State.WORKS: 0, State.FLAWS: FLAWS, State.REFUSED: REFUSED}
+        say("\n".join([*lines(found, clients), *(f"\n{text}" for text in times)]))
+    status = {None: Exit.NOTHING, State.WORKS: Exit.DONE, State.FLAWS: Exit.ATTENTION, State.REFUSED: Exit.DECIDE}
     sys.exit(status[worst(found, clients)])
 
 

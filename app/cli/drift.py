@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from datetime import tzinfo
@@ -10,23 +9,29 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.common import NOTHING_READ, parts, told
+from app.cli.common import json_option, parts, quiet_option, slice_options
+from app.cli.exits import of_check
+from app.cli.naming import CALENDARS
+from app.cli.outcomes import tell_outcomes
+from app.cli.progress import bar
+from app.cli.terminal import cell, say, say_json
 
 if TYPE_CHECKING:
     from app.imports.drift.changes import Drift
-
-STATUS = {"same": 0, "drifted": 3, "doubtful": 3, "left": 4, "busy": 4}
-"""Exit statuses; all else is 2."""
+    from app.store.slices import Slice
 
 
 @click.group(invoke_without_command=True)
-@click.option("--into", "calendar", help="Check this calendar now: lms/kind/id.")
+@click.option("--into", "calendar", shell_complete=CALENDARS, help="Check this calendar now: lms/kind/id.")
 @click.option("--name", "source", help="Only what this import wrote.")
 @click.option("--believe", is_flag=True, help="Take absence for deletion, also where most events are absent.")
-@click.option("--json", "as_json", is_flag=True, help="Print the check as one JSON object.")
+@json_option
+@quiet_option
 @click.pass_context
 def drift(context: click.Context, calendar: str | None, source: str | None, believe: bool, as_json: bool) -> None:
     """Compare what imports wrote into a calendar with what its LMS shows now.
+
+    Example: calbridge drift --into learn/course/courseId:BIO101
 
     Exit status: 0 all stands as written or was accepted, 2 nothing could be read, 3 people have changed something,
     4 unfinished or busy.
@@ -37,81 +42,98 @@ def drift(context: click.Context, calendar: str | None, source: str | None, beli
         raise click.UsageError("say which calendar to check: --into lms/kind/id")
     from app.imports.drift.drifts import check_to_json
 
-    with told():
-        joined = parts()
+    joined = parts()
+    with bar("comparing", go_on="Nothing was decided: compare again when it suits you."):
         check = joined.drifts.check(joined.named(calendar), source, believe=believe)
     if as_json:
-        click.echo(json.dumps(check_to_json(check), ensure_ascii=False))
+        say_json(check_to_json(check))
     else:
-        click.echo(str(check))
+        say(check)
         _show(check.drifts, joined.config.zone)
         if check.restored and check.restored.report:
-            click.echo(f"written again: {check.restored.report} (run {check.restored.run_id})")
-    sys.exit(STATUS.get(check.look, NOTHING_READ))
+            say(f"written again: {check.restored.report} (run {check.restored.run_id})")
+    sys.exit(of_check(check.look))
 
 
 @drift.command("list")
-@click.option("--into", "calendar", help="Only this calendar: lms/kind/id.")
+@click.option("--into", "calendar", shell_complete=CALENDARS, help="Only this calendar: lms/kind/id.")
 @click.option("--name", "source", help="Only what this import wrote.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def drift_list(calendar: str | None, source: str | None, as_json: bool) -> None:
-    """All that people have changed or deleted, as the latest checks and imports found it. Reads no LMS."""
+@slice_options
+@json_option
+def drift_list(wanted: Slice, calendar: str | None, source: str | None, as_json: bool) -> None:
+    """What people have changed or deleted, as the latest checks and imports found it. Reads no LMS.
+
+    Example: calbridge drift list --into learn/course/_12594_1
+    """
     from app.imports.drift.drifts import drift_to_json
 
-    with told():
-        joined = parts()
-        drifts = joined.drifts.list(joined.named(calendar) if calendar else None, source)
-    if not as_json:
-        _show(drifts, joined.config.zone)
-        return
-    for each in drifts:
-        click.echo(json.dumps(drift_to_json(each), ensure_ascii=False))
+    joined = parts()
+    found = joined.drifts.some(wanted, joined.named(calendar) if calendar else None, source)
+    if as_json:
+        for each in found.items:
+            say_json(drift_to_json(each))
+    else:
+        _show(found.items, joined.config.zone)
+    if found.more:
+        say(f"… and {found.more:,} more: --offset {found.offset + len(found.items)}, or --all", err=True)
 
 
 @drift.command("accept")
 @click.argument("ids", metavar="ID…", type=int, nargs=-1, required=True)
-def drift_accept(ids: tuple[int, ...]) -> None:
-    """Agree to what people made of these: imports leave them so, and mention them when their file changes."""
-    with told():
-        joined = parts()
-        _show(joined.drifts.accept(ids), joined.config.zone)
+@json_option
+def drift_accept(ids: tuple[int, ...], as_json: bool) -> None:
+    """Agree to what people made of these: imports leave them so, and mention them when their file changes.
+
+    Example: calbridge drift accept 17 18
+    """
+    from app.imports.drift.drifts import drift_to_json
+
+    joined = parts()
+    accepted = joined.drifts.accept(ids)
+    if not as_json:
+        _show(accepted, joined.config.zone)
+        return
+    for each in accepted:
+        say_json(drift_to_json(each))
 
 
 @drift.command("restore")
 @click.argument("ids", metavar="ID…", type=int, nargs=-1, required=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object for each calendar.")
+@json_option
+@quiet_option
 def drift_restore(ids: tuple[int, ...], as_json: bool) -> None:
-    """Write these again as their file has them. Exit status as for an import."""
-    with told():
+    """Write these again as their file has them. Exit status as for an import.
+
+    Example: calbridge drift restore 17
+    """
+    with bar("writing"):
         outcomes = parts().drifts.restore(ids)
-    for outcome in outcomes:
-        click.echo(json.dumps(outcome.to_json(), ensure_ascii=False) if as_json else outcome.to_text())
-    states = {outcome.state.value for outcome in outcomes}
-    refused = any(outcome.report and outcome.report.refused for outcome in outcomes)
-    sys.exit(NOTHING_READ if "failed" in states else 4 if "left" in states else 5 if refused else 0)
+    tell_outcomes(outcomes, as_json)
 
 
 @drift.command("set")
-@click.option("--into", "calendar", required=True, help="The calendar: lms/kind/id.")
+@click.option("--into", "calendar", shell_complete=CALENDARS, required=True, help="The calendar: lms/kind/id.")
 @click.option("--name", "source", help="The import whose policy is set.")
 @click.option("--policy", type=click.Choice(["keep", "ask", "overwrite", "usual"]), help="Needs --name.")
 @click.option("--every", type=click.IntRange(-1, 8760), help="Hours between two checks; 0: none, -1: as usual.")
 def drift_set(calendar: str, source: str | None, policy: str | None, every: int | None) -> None:
-    """Set what becomes of people's changes to one import, or how often a calendar is checked."""
+    """Set what becomes of people's changes to one import, or how often a calendar is checked.
+
+    Example: calbridge drift set --into learn/course/_12594_1 --name timetable --policy overwrite
+    """
     from app.imports.drift.changes import Policy
 
-    with told():
-        if (policy is None) == (every is None):
-            raise ValueError("say either --policy with --name, or --every")
-        if policy and not source:
-            raise ValueError("a policy is that of one import: say which with --name")
-        joined = parts()
-        ref = joined.named(calendar)
-        joined.sink(ref.lms).check_target(ref)
-        if policy and source:
-            joined.drifts.policies.set(ref, source, None if policy == "usual" else Policy(policy))
-        if every is not None:
-            joined.drifts.set_rhythm(ref, None if every < 0 else every)
+    if (policy is None) == (every is None):
+        raise ValueError("say either --policy with --name, or --every")
+    if policy and not source:
+        raise ValueError("a policy is that of one import: say which with --name")
+    joined = parts()
+    ref = joined.named(calendar)
+    joined.sink(ref.lms).check_target(ref)
+    if policy and source:
+        joined.drifts.policies.set(ref, source, None if policy == "usual" else Policy(policy))
+    if every is not None:
+        joined.drifts.set_rhythm(ref, None if every < 0 else every)
 
 
 def _show(drifts: Sequence[Drift], zone: tzinfo) -> None:
@@ -129,10 +151,10 @@ def _show(drifts: Sequence[Drift], zone: tzinfo) -> None:
             each.written.title,
             mark,
         )
-        click.echo("\t".join(map(str, facts)).rstrip())
+        say("\t".join(map(cell, facts)).rstrip())
         for name, (ours, theirs) in each.differences().items():
-            click.echo(f"\t{name}: {shown(ours, zone)} → {shown(theirs, zone)}")
+            say(f"\t{name}: {shown(ours, zone)} → {shown(theirs, zone)}")
         if each.ours is None:
-            click.echo("\tthe file has it no more")
+            say("\tthe file has it no more")
         elif each.ours.event != each.written:
-            click.echo("\tthe file has changed it since")
+            say("\tthe file has changed it since")

@@ -5,49 +5,161 @@ from __future__ import annotations
 import json
 import sys
 from datetime import datetime, time, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.common import bound, parts, told
+from app.cli.common import json_option, parts, quiet_option, slice_options
+from app.cli.exits import Exit
+from app.cli.naming import CALENDARS, FEEDS
+from app.cli.progress import bar
+from app.cli.tables import Column, tell, tell_facts, tell_part
+from app.cli.terminal import complain, moment, say, say_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from zoneinfo import ZoneInfo
 
+    from app.feeds.feed import Feed, Outcome
     from app.parts import Parts
+    from app.store.slices import Slice
 
 
 @click.group()
 def feed() -> None:
-    """The feeds that calendar programs subscribe to."""
+    """The feeds that calendar programs subscribe to.
+
+    Example: calbridge feed add biology --calendar learn/course/courseId:BIO101 --title Biology
+    """
 
 
 @feed.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def feed_list(as_json: bool) -> None:
-    """Every feed, its calendar and its state."""
+@slice_options
+@json_option
+def feed_list(wanted: Slice, as_json: bool) -> None:
+    """The feeds by name, each with its calendars and its state.
+
+    Example: calbridge feed list --search BIO --limit 20
+    """
+    joined = parts()
+    found = joined.feeds.some(wanted)
+    columns: Sequence[Column[Feed]] = [
+        Column("feed", lambda one: one.slug),
+        Column("calendars", lambda one: " ".join(map(str, one.calendars)), folds=True),
+        Column("state", _standing),
+        Column("title", lambda one: one.title, folds=True),
+    ]
+    tell_part(found, columns, lambda one: one.to_json() | {"bytes": joined.feeds.size(one)}, as_json)
+    for one in found.items:
+        _warn(joined, one)
+
+
+def _standing(one: Feed) -> str:
+    return f"{'public' if one.public else 'secret'}, {'on' if one.enabled else 'off'}"
+
+
+def _warn(joined: Parts, one: Feed) -> None:
+    """Say on standard error what is wrong with the feed."""
     from app.feeds.serve import HEAVY
 
-    with told():
-        feeds = parts().feeds
-        for one in feeds.list():
-            size = feeds.size(one)
-            calendars = [str(calendar) for calendar in one.calendars]
-            if as_json:
-                facts = {"slug": one.slug, "title": one.title, "calendar": calendars[0], "calendars": calendars}
-                more = {"public": one.public, "enabled": one.enabled, "policies": one.policies.to_json(), "bytes": size}
-                click.echo(json.dumps({**facts, **more}, ensure_ascii=False))
-            else:
-                state = f"{'public' if one.public else 'secret'}, {'on' if one.enabled else 'off'}"
-                click.echo(f"{one.slug}\t{' '.join(calendars)}\t{state}\t{one.title}")
-            if absence := feeds.absence(one):
-                click.echo(f"calbridge: '{one.slug}': {absence}", err=True)
-            if size >= HEAVY:
-                click.echo(
-                    f"calbridge: '{one.slug}' has {size / 1e6:.1f} MB, and Google loses events of feeds above 1 MB: "
-                    f"show fewer days, as in 'feed set {one.slug} ahead=90'",
-                    err=True,
-                )
+    if absence := joined.feeds.absence(one):
+        complain(f"'{one.slug}': {absence}")
+    if (size := joined.feeds.size(one)) >= HEAVY:
+        complain(
+            f"'{one.slug}' has {size / 1e6:.1f} MB, and Google loses events of feeds above 1 MB: "
+            f"show fewer days, as in 'feed set {one.slug} ahead=90'"
+        )
+
+
+@feed.command("show")
+@click.argument("slug", shell_complete=FEEDS)
+@json_option
+def feed_show(slug: str, as_json: bool) -> None:
+    """All of one feed: what it shows, how its calendars stand, who reads it. Its secrets are shown to nobody.
+
+    Example: calbridge feed show biology
+    """
+    joined = parts()
+    one, zone = joined.feeds.by_slug(slug), joined.config.zone
+    state = joined.feeds.state(one)
+    facts: dict[str, object] = {"feed": slug, "title": one.title, "calendars": list(map(str, one.calendars))}
+    facts |= {"state": _standing(one)}
+    facts |= {key: _written(value) for key, value in one.policies.to_json().items()}
+    facts |= {"last reading": moment(state.read_at if state else None, zone)}
+    facts |= {"next look": moment(state.next_check if state else None, zone)}
+    facts |= {"problem": state.problem if state else "nobody has tried to read it yet"}
+    facts |= {"events": joined.feeds.count(one), "bytes": joined.feeds.size(one)}
+    facts |= {f"link ({form})": link for form, link in _links(joined, one)}
+    facts |= {f"read by {each.name}": _looked(joined, each) for each in joined.feeds.tokens(slug)}
+    tell_facts({name: value for name, value in facts.items() if value not in (None, "")}, as_json, _told(joined, one))
+    _warn(joined, one)
+
+
+def _told(joined: Parts, one: Feed) -> dict[str, Any]:
+    state = joined.feeds.state(one)
+    read_at, next_check = (state.read_at, state.next_check) if state else (None, None)
+    return one.to_json() | {
+        "links": dict(_links(joined, one)),
+        "bytes": joined.feeds.size(one),
+        "events": joined.feeds.count(one),
+        "read_at": read_at and read_at.isoformat(),
+        "next_check": next_check and next_check.isoformat(),
+        "problem": state.problem if state else "",
+    }
+
+
+@feed.command("preview")
+@click.argument("slug", shell_complete=FEEDS)
+@click.option("--from", "since", help="The first day, or a time (default: now).")
+@click.option("--to", "until", help="The day after the last one, or a time.")
+@click.option("--as", "form", type=click.Choice(["table", "ics", "json"]), default="table", help="What it comes as.")
+@slice_options
+@json_option
+def feed_preview(wanted: Slice, slug: str, since: str | None, until: str | None, form: str, as_json: bool) -> None:
+    """What the feed SLUG shows: its events from now on, or the bytes that calendar programs get.
+
+    \b
+    Example: calbridge feed preview biology --to 2026-10-01
+             calbridge feed preview biology --as ics | calbridge doctor /dev/stdin
+    """
+    from app.feeds.feed import Form
+
+    joined = parts()
+    if form != "table":
+        click.echo(joined.feeds.preview(slug, Form(form)).body, nl=False)
+        return
+    from app.store.slices import part_of_all
+
+    shown = json.loads(joined.feeds.preview(slug, Form.JSON).body)
+    events = [one for one in shown["events"] if _is_within(one, since, until, joined)]
+    found = part_of_all(events, wanted, lambda one: f"{one['title']} {one['place']}")
+    columns: Sequence[Column[dict[str, Any]]] = [
+        Column("start", lambda one: _when(one, "start", joined.config.zone)),
+        Column("end", lambda one: _when(one, "end", joined.config.zone)),
+        Column("title", lambda one: one["title"], folds=True),
+        Column("place", lambda one: one["place"], folds=True),
+    ]
+    tell_part(found, columns, lambda one: one, as_json)
+
+
+def _is_within(event: dict[str, Any], since: str | None, until: str | None, joined: Parts) -> bool:
+    zone = joined.config.zone
+    start, end = _instant(event["start"], zone), _instant(event["end"], zone)
+    first = _instant(since, zone) if since else joined.now()
+    return (end > first or start >= first) and (not until or start < _instant(until, zone))
+
+
+def _instant(text: str, zone: ZoneInfo) -> datetime:
+    """The time, or the midnight with which the day begins."""
+    from app.imports.window import bound
+
+    found = bound(text, zone)
+    return found if isinstance(found, datetime) else datetime.combine(found, time(), zone)
+
+
+def _when(event: dict[str, Any], which: str, zone: ZoneInfo) -> str:
+    text: str = event[which]
+    return text if event["all_day"] else moment(text, zone)
 
 
 @feed.command("add")
@@ -57,41 +169,52 @@ def feed_list(as_json: bool) -> None:
     "calendars",
     required=True,
     multiple=True,
+    shell_complete=CALENDARS,
     help="Which calendar: lms/kind/id, as 'calbridge calendars' lists them. Several are joined under one address; "
     "lms/person/NAME joins that person's.",
 )
 @click.option("--title", help="The feed's name in calendar programs (default: the slug).")
 @click.option("--public", is_flag=True, help="Anyone who knows the name may read it: no secret in its address.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="What is shown, as in 'feed set'.")
-def feed_add(slug: str, calendars: tuple[str, ...], title: str | None, public: bool, settings: tuple[str, ...]) -> None:
-    """Publish calendars as the feed SLUG."""
+@json_option
+def feed_add(
+    slug: str, calendars: tuple[str, ...], title: str | None, public: bool, settings: tuple[str, ...], as_json: bool
+) -> None:
+    """Publish calendars as the feed SLUG, and print its addresses; the secret ones are shown only now.
+
+    Example: calbridge feed add biology --calendar learn/course/courseId:BIO101 --title Biology
+    """
     from app.feeds.feed import Did
 
-    with told():
-        joined = parts()
-        refs = [joined.named(calendar) for calendar in calendars]
-        for ref in refs:
-            joined.source(ref.lms)
-        added, token = joined.feeds.add(slug, title or slug, *refs, public=public, settings=settings)
-        _say_links(joined, added.slug, token)
-        outcome = joined.feeds.refresh(added.slug)
-        if outcome.did is Did.FAILED:
-            click.echo(f"It cannot be read yet: {outcome.problem}", err=True)
+    joined = parts()
+    refs = [joined.named(calendar) for calendar in calendars]
+    for ref in refs:
+        joined.source(ref.lms)
+    added, token = joined.feeds.add(slug, title or slug, *refs, public=public, settings=settings)
+    _say_links(joined, added.slug, token, as_json)
+    outcome = joined.feeds.refresh(added.slug)
+    if outcome.did is Did.FAILED:
+        say(f"It cannot be read yet: {outcome.problem}", err=True)
 
 
 @feed.command("remove")
-@click.argument("slug")
+@click.argument("slug", shell_complete=FEEDS)
 def feed_remove(slug: str) -> None:
-    """Forget the feed and its addresses; the calendar stays as it is."""
-    with told():
-        parts().feeds.remove(slug)
+    """Forget the feed and its addresses; the calendar stays as it is.
+
+    Example: calbridge feed remove biology
+    """
+    parts().feeds.remove(slug)
 
 
 @feed.command("set")
-@click.argument("slug")
+@click.argument("slug", shell_complete=FEEDS)
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]...")
-def feed_set(slug: str, settings: tuple[str, ...]) -> None:
+@json_option
+def feed_set(slug: str, settings: tuple[str, ...], as_json: bool) -> None:
     """Decide what the feed SLUG shows, and print all that is not as usual. KEY= brings back the usual.
+
+    Example: calbridge feed set biology ahead=90 title='!Staff*'
 
     \b
     back, ahead     days before and after today, fewer than are read
@@ -108,9 +231,12 @@ def feed_set(slug: str, settings: tuple[str, ...]) -> None:
     tag             calendar=>category, as in tag='learn/course/_12*=>Biology|learn/institution=>Campus'
     utc             on: all times in UTC, for programs that misread time zones
     """
-    with told():
-        for key, value in parts().feeds.set(slug, settings).to_json().items():
-            click.echo(f"{key}={_written(value)}")
+    policies = parts().feeds.set(slug, settings).to_json()
+    if as_json:
+        say_json(policies)
+        return
+    for key, value in policies.items():
+        say(f"{key}={_written(value)}")
 
 
 def _written(value: object) -> object:
@@ -121,128 +247,202 @@ def _written(value: object) -> object:
 
 
 @feed.command("rotate")
-@click.argument("slug")
-def feed_rotate(slug: str) -> None:
-    """Give the feed a new secret address; the old ones are dead at once."""
-    with told():
-        joined = parts()
-        _say_links(joined, slug, joined.feeds.rotate(slug))
+@click.argument("slug", shell_complete=FEEDS)
+@json_option
+def feed_rotate(slug: str, as_json: bool) -> None:
+    """Give the feed a new secret address; the old ones are dead at once.
+
+    Example: calbridge feed rotate biology
+    """
+    joined = parts()
+    _say_links(joined, slug, joined.feeds.rotate(slug), as_json)
 
 
 @feed.group("token")
 def feed_token() -> None:
-    """A feed's secret addresses: one for each reader or device."""
+    """A feed's secret addresses: one for each reader or device.
+
+    Example: calbridge feed token add biology --name phone
+    """
 
 
 @feed_token.command("add")
-@click.argument("slug")
+@click.argument("slug", shell_complete=FEEDS)
 @click.option("--name", required=True, help="Whose it is, such as 'phone'.")
 @click.option("--until", help="The last day on which it opens the feed (default: no end).")
 @click.option("--under", metavar="NAME", help="The token it is made from: it shows no more, and dies with that one.")
 @click.option("--calendar", "calendars", multiple=True, help="Show this calendar of the feed alone (may stand again).")
 @click.option("--privacy", type=click.Choice(["full", "no-description", "busy-only"]), default="full", help="At most.")
+@json_option
 def feed_token_add(
-    slug: str, name: str, until: str | None, under: str | None, calendars: tuple[str, ...], privacy: str
+    slug: str,
+    name: str,
+    until: str | None,
+    under: str | None,
+    calendars: tuple[str, ...],
+    privacy: str,
+    as_json: bool,
 ) -> None:
-    """Make one more secret address for the feed SLUG, for all of it or for less; it is shown only now."""
+    """Make one more secret address for the feed SLUG, for all of it or for less; it is shown only now.
+
+    Example: calbridge feed token add biology --name phone --until 2027-06-30
+    """
     from app.feeds.narrow import Narrow
     from app.feeds.policies import Privacy
 
-    with told():
-        joined = parts()
-        narrow = Narrow(tuple(map(joined.named, calendars)), Privacy(privacy))
-        last = _end_of(until, joined.config.zone) if until else None
-        _say_links(joined, slug, joined.feeds.add_token(slug, name, last, narrow, under))
+    joined = parts()
+    narrow = Narrow(tuple(map(joined.named, calendars)), Privacy(privacy))
+    last = _end_of(until, joined.config.zone) if until else None
+    _say_links(joined, slug, joined.feeds.add_token(slug, name, last, narrow, under), as_json)
 
 
 def _end_of(until: str, zone: ZoneInfo) -> datetime:
     """The midnight after a day, or the time itself."""
+    from app.imports.window import bound
+
     last = bound(until, zone)
     return last if isinstance(last, datetime) else datetime.combine(last + timedelta(days=1), time(), zone)
 
 
 @feed_token.command("list")
-@click.argument("slug")
-def feed_token_list(slug: str) -> None:
-    """The feed's tokens: name, until when, who looked last, when a change will be seen, what it shows."""
-    from app.feeds.clients import last_day, said
+@click.argument("slug", shell_complete=FEEDS)
+@json_option
+def feed_token_list(slug: str, as_json: bool) -> None:
+    """The feed's tokens: name, until when, who looked last, when a change will be seen, what it shows.
 
-    with told():
-        joined = parts()
-        zone = joined.config.zone
-        for one in joined.feeds.tokens(slug):
-            looked = said(one.client, one.used_at, joined.now(), zone)
-            made = [f"made from {one.parent}"] if one.parent else []
-            shows = [f"shows {one.shows}"] if one.shows else []
-            click.echo("\t".join([one.name, last_day(one.until, zone), looked, *made, *shows]))
+    Example: calbridge feed token list biology
+    """
+    from app.feeds.clients import last_day
+
+    joined = parts()
+    columns: Sequence[Column[Any]] = [
+        Column("token", lambda one: one.name),
+        Column("good", lambda one: last_day(one.until, joined.config.zone)),
+        Column("last look", lambda one: _looked(joined, one), folds=True),
+        Column("made from", lambda one: f"made from {one.parent}" if one.parent else ""),
+        Column("shows", lambda one: f"shows {one.shows}" if one.shows else "", folds=True),
+    ]
+    tell(joined.feeds.tokens(slug), columns, lambda one: one.to_json(), as_json)
+
+
+def _looked(joined: Parts, token: Any) -> str:
+    from app.feeds.clients import said
+
+    return said(token.client, token.used_at, joined.now(), joined.config.zone)
 
 
 @feed_token.command("revoke")
-@click.argument("slug")
+@click.argument("slug", shell_complete=FEEDS)
 @click.option("--name", required=True, help="Which one, as 'feed token list' has it.")
 def feed_token_revoke(slug: str, name: str) -> None:
-    """Kill the token of that name, and those made from it; the others go on."""
-    with told():
-        if not parts().feeds.revoke(slug, name):
-            raise ValueError(f"'{slug}' has no token called '{name}'")
+    """Kill the token of that name, and those made from it; the others go on.
+
+    Example: calbridge feed token revoke biology --name phone
+    """
+    if not parts().feeds.revoke(slug, name):
+        raise ValueError(f"'{slug}' has no token called '{name}'")
 
 
 @feed_token.command("revoke-all")
-@click.argument("slug", required=False)
+@click.argument("slug", required=False, shell_complete=FEEDS)
 @click.option("--everywhere", is_flag=True, help="Of every feed.")
 def feed_token_revoke_all(slug: str | None, everywhere: bool) -> None:
-    """Kill all tokens of the feed SLUG, or of every feed."""
-    with told():
-        if (slug is None) is not everywhere:
-            raise ValueError("name a feed, or say --everywhere")
-        feeds = parts().feeds
-        click.echo(f"{feeds.revoke(slug) if slug else feeds.revoke_everything()} revoked")
+    """Kill all tokens of the feed SLUG, or of every feed.
+
+    Example: calbridge feed token revoke-all biology
+    """
+    if (slug is None) is not everywhere:
+        raise ValueError("name a feed, or say --everywhere")
+    feeds = parts().feeds
+    say(f"{feeds.revoke(slug) if slug else feeds.revoke_everything()} revoked")
 
 
 @feed.command("enable")
-@click.argument("slug")
+@click.argument("slug", shell_complete=FEEDS)
 def feed_enable(slug: str) -> None:
-    """Answer at the feed's links again."""
-    with told():
-        parts().feeds.enable(slug)
+    """Answer at the feed's links again.
+
+    Example: calbridge feed enable biology
+    """
+    parts().feeds.enable(slug)
 
 
 @feed.command("disable")
-@click.argument("slug")
+@click.argument("slug", shell_complete=FEEDS)
 def feed_disable(slug: str) -> None:
-    """Answer 404 at the feed's links until it is enabled again."""
-    with told():
-        parts().feeds.disable(slug)
+    """Answer 404 at the feed's links until it is enabled again.
+
+    Example: calbridge feed disable biology
+    """
+    parts().feeds.disable(slug)
 
 
-def _say_links(joined: Parts, slug: str, token: str | None) -> None:
-    from app.web.links import links_of, secret_links
-
+def _base(joined: Parts) -> str:
     server = joined.config.server
-    base = server.public_url.rstrip("/") or f"http://{server.host}:{server.port}"
-    for _, link in secret_links(slug, token, base) if token else links_of(joined.feeds.by_slug(slug), base):
-        click.echo(link)
-    click.echo(f"How to subscribe: {base}{f'/feeds/{token}' if token else '/public'}/{slug}/")
+    return server.public_url.rstrip("/") or f"http://{server.host}:{server.port}"
+
+
+def _links(joined: Parts, one: Feed) -> Sequence[tuple[str, str]]:
+    from app.web.links import links_of
+
+    return links_of(one, _base(joined))
+
+
+def _say_links(joined: Parts, slug: str, token: str | None, as_json: bool) -> None:
+    from app.web.links import secret_links
+
+    base = _base(joined)
+    links = secret_links(slug, token, base) if token else _links(joined, joined.feeds.by_slug(slug))
+    page = f"{base}{f'/feeds/{token}' if token else '/public'}/{slug}/"
+    if as_json:
+        say_json({"slug": slug, "links": dict(links), "page": page})
+        return
+    for _, link in links:
+        say(link)
+    say(f"How to subscribe: {page}")
     if token:
-        click.echo("The address is the credential and is shown only now; 'feed rotate' makes a new one.", err=True)
+        say("The address is the credential and is shown only now; 'feed rotate' makes a new one.", err=True)
 
 
 @click.command()
-@click.argument("slugs", nargs=-1)
+@click.argument("slugs", nargs=-1, shell_complete=FEEDS)
 @click.option("--forecast", is_flag=True, help="Read nothing; tell what the readings of a day cost at each LMS.")
-def refresh(slugs: tuple[str, ...], forecast: bool) -> None:
-    """Read the calendars of these feeds (default: of all) from their LMS now."""
-    from app.feeds.feed import Did
+@json_option
+@quiet_option
+def refresh(slugs: tuple[str, ...], forecast: bool, as_json: bool) -> None:
+    """Read the calendars of these feeds (default: of all) from their LMS now.
 
-    with told():
-        joined = parts()
-        if forecast:
-            told_of = joined.feeds.forecast()
-            click.echo("\n".join(map(str, told_of)) or "No feed shows a calendar yet.")
-            sys.exit(0 if all(one.fits for one in told_of) else 1)
-        failed = False
-        for slug in slugs or [one.slug for one in joined.feeds.list() if one.enabled]:
-            outcome = joined.feeds.refresh(slug)
-            failed |= outcome.did is Did.FAILED
-            click.echo(f"{slug}\t{outcome.did}\t{outcome.problem}".rstrip())
-        sys.exit(1 if failed else 0)
+    Example: calbridge refresh biology
+
+    Exit status: 0 all were read, 1 some could not be; with --forecast 1 where an LMS permits fewer calls than a day
+    needs.
+    """
+    joined = parts()
+    if forecast:
+        _forecast(joined, as_json)
+        return
+    names = slugs or [one.slug for one in joined.feeds.list() if one.enabled]
+    found: list[tuple[str, Outcome]] = []
+    with bar("reading feeds", go_on="What was read is kept: 'calbridge refresh' reads all anew.") as progress:
+        for count, slug in enumerate(names, 1):
+            found.append((slug, joined.feeds.refresh(slug)))
+            progress(count, len(names))
+    columns: Sequence[Column[tuple[str, Outcome]]] = [
+        Column("feed", lambda each: each[0]),
+        Column("did", lambda each: each[1].did),
+        Column("problem", lambda each: each[1].problem, folds=True),
+    ]
+    tell(found, columns, lambda each: {"slug": each[0], "did": each[1].did, "problem": each[1].problem}, as_json)
+    sys.exit(Exit.ATTENTION if any(outcome.did == "failed" for _, outcome in found) else Exit.DONE)
+
+
+def _forecast(joined: Parts, as_json: bool) -> None:
+    told_of = joined.feeds.forecast()
+    for one in told_of:
+        if as_json:
+            say_json({"lms": one.lms, "calendars": one.calendars, "calls": one.calls, "limit": one.limit})
+        else:
+            say(one)
+    if not told_of:
+        say("No feed shows a calendar yet.", err=as_json)
+    sys.exit(Exit.DONE if all(one.fits for one in told_of) else Exit.ATTENTION)

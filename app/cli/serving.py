@@ -10,14 +10,16 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import click
 
 from app.cli.checking import warn
-from app.cli.common import config_file, parts, told
+from app.cli.common import config_file, json_option, parts
+from app.cli.tables import Column, tell
+from app.cli.terminal import moment, say
 
 if TYPE_CHECKING:
     from app.parts import Parts
@@ -35,8 +37,11 @@ THREADS = 16
     "--worker/--no-worker", default=True, help="Also do what is due, as 'calbridge work' does (default: yes)."
 )
 def serve(processes: int, host: str | None, port: int | None, worker: bool) -> None:
-    """Serve feeds, pages and the API, and read what is due in the background."""
-    with told(), _counting_together() if processes > 1 else nullcontext():
+    """Serve feeds, pages and the API, and read what is due in the background.
+
+    Example: calbridge serve --host 0.0.0.0 --port 8600
+    """
+    with _counting_together() if processes > 1 else nullcontext():
         joined = parts()
         server = joined.config.server
         _listen(joined, host or server.host, port or server.port, worker, processes)
@@ -58,7 +63,7 @@ def _listen(joined: Parts, host: str, port: int, worker: bool, processes: int) -
     _require_free(host, port)
     os.environ["CALBRIDGE_TIED"] = str(os.getpid())
     joined.engine.dispose()  # the worker is another process: no connection is carried over
-    click.echo(f"calbridge serves http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C stops it)")
+    say(f"calbridge serves http://{f'[{host}]' if ':' in host else host}:{port}/ (Ctrl-C stops it)")
     with _worker() if worker else nullcontext():
         _serve(host, port, processes)
 
@@ -119,6 +124,8 @@ def _serve(host: str, port: int, processes: int) -> None:
 def work_command(tied: int | None) -> None:
     """Do what is due: read calendars, pull subscriptions, take up imports. Any number may run, on any host.
 
+    Example: calbridge work
+
     Stopped with SIGTERM or Ctrl-C it finishes what it does, or puts it back, within jobs.stop_seconds.
     """
     import signal
@@ -136,42 +143,47 @@ def work_command(tied: int | None) -> None:
         signal.signal(name, lambda *_: stop.set())
     if tied:
         end_with(tied)
-    with told():
-        joined = parts()
-        config = joined.config
-        configure(config.log.level, config.log.form, secrets_of(config))
-        if not tied:
-            warn(config)
-            click.echo("calbridge works (Ctrl-C stops it)")
-        begin(os.environ, secrets_of(config), joined.engine)
-        worker = Worker(
-            joined.engine,
-            joined.refreshes,
-            joined.queues,
-            strands(config.connections),
-            joined.now,
-            hands=config.jobs.threads,
-            stop_seconds=config.jobs.stop_seconds,
-            stop=stop,
-        )
-        if not worker.run():
-            os._exit(0)  # what was cut off is put back; its threads would hold the process up
-        joined.close()
+    joined = parts()
+    config = joined.config
+    configure(config.log.level, config.log.form, secrets_of(config))
+    if not tied:
+        warn(config)
+        say("calbridge works (Ctrl-C stops it)")
+    begin(os.environ, secrets_of(config), joined.engine)
+    worker = Worker(
+        joined.engine,
+        joined.refreshes,
+        joined.queues,
+        strands(config.connections),
+        joined.now,
+        hands=config.jobs.threads,
+        stop_seconds=config.jobs.stop_seconds,
+        stop=stop,
+    )
+    if not worker.run():
+        os._exit(0)  # what was cut off is put back; its threads would hold the process up
+    joined.close()
 
 
 @click.command("workers")
-def workers_command() -> None:
-    """List the worker processes: where each runs, when it was last heard, and what it does."""
+@json_option
+def workers_command(as_json: bool) -> None:
+    """List the worker processes: where each runs, when it was last heard, and what it does.
+
+    Example: calbridge workers
+    """
     from app.store import workers
 
-    with told():
-        joined = parts()
-        now = joined.now()
-        for each in workers.known(joined.engine):
-            heard = "silent since" if each.is_silent(now) else "heard"
-            doing = ", ".join(each.doing) or "idle"
-            since, seen = (
-                f"{at.astimezone(joined.config.zone):%Y-%m-%d %H:%M:%S}" for at in (each.started_at, each.seen_at)
-            )
-            click.echo(f"{each.host}\t{each.pid}\tsince {since}\t{heard} {seen}\t{doing}")
-        joined.close()
+    joined = parts()
+    now, zone = joined.now(), joined.config.zone
+    columns: Sequence[Column[workers.Seen]] = [
+        Column("host", lambda each: each.host),
+        Column("process", lambda each: each.pid),
+        Column("since", lambda each: f"since {moment(each.started_at, zone)}"),
+        Column(
+            "heard", lambda each: f"{'silent since' if each.is_silent(now) else 'heard'} {moment(each.seen_at, zone)}"
+        ),
+        Column("does", lambda each: ", ".join(each.doing) or "idle", folds=True),
+    ]
+    tell(workers.known(joined.engine), columns, lambda each: workers.to_json(each, now), as_json)
+    joined.close()

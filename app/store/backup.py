@@ -51,6 +51,12 @@ _VERSION_TABLE = "alembic_version"
 
 Counts = dict[str, int]
 """How many rows of each table."""
+Progress = Callable[[int, int], None]
+"""Is told now and then how much is done, of how much in all: rows while a backup is made, bytes while it is read."""
+
+
+def _silent(done: int, of: int) -> None:
+    """Nobody wants to know."""
 
 
 class BadBackup(ValueError):
@@ -68,7 +74,9 @@ class Told:
         return f"{sum(self.counts.values())} rows of {len(self.counts)} tables, as of {self.made_at}"
 
 
-def backup(engine: Engine, path: Path, now: datetime, others: Sequence[MetaData] = ()) -> Told:
+def backup(
+    engine: Engine, path: Path, now: datetime, others: Sequence[MetaData] = (), progress: Progress = _silent
+) -> Told:
     """Write the store into `path`, for its owner's eyes alone; an older file there gives way once the new one is whole.
 
     `others` are the tables that bridges keep here. BadBackup where the database holds no store; OSError where the file
@@ -76,23 +84,27 @@ def backup(engine: Engine, path: Path, now: datetime, others: Sequence[MetaData]
     """
     counts: Counts = {}
     with _replaced(path) as file, _snapshot(engine) as connection:
-        lines = _Lines(file)
+        tables = _tables(connection, _names(others))
+        of = sum(connection.execute(select(func.count()).select_from(table)).scalar() or 0 for table in tables)
+        lines = _Lines(file, lambda done: progress(min(done, of), of))
         head = {"calbridge": FORMAT, "revision": _revision(connection), "made_at": now.astimezone(UTC).isoformat()}
         lines.write(head)
-        for table in _tables(connection, _names(others)):
+        for table in tables:
             counts[table.name] = _write_table(connection, table, lines)
         lines.write({"end": counts, "sha256": lines.digest.hexdigest()})
     return Told(counts, str(head["made_at"]))
 
 
-def restore(engine: Engine, path: Path, others: Sequence[MetaData] = ()) -> Told:
+def restore(engine: Engine, path: Path, others: Sequence[MetaData] = (), progress: Progress = _silent) -> Told:
     """Fill the empty database from a backup, all of it or nothing. `others` are the tables that bridges keep here.
 
     BadBackup where the file is none or cut, or where the database holds anything already; OSError if it cannot be read.
     """
-    with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file, reshaping(engine) as connection:
+    size = path.stat().st_size
+    with path.open("rb") as raw, gzip.open(raw, "rt", encoding="utf-8", newline="\n") as file:
         try:
-            return _restore(connection, _Read(file), others)
+            with reshaping(engine) as connection:
+                return _restore(connection, _Read(file, lambda: progress(raw.tell(), size)), others)
         except (EOFError, gzip.BadGzipFile, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise BadBackup(f"{path} is not a whole backup: {error}") from error
 
@@ -124,16 +136,21 @@ def _make_tables(connection: Connection, revision: str, others: Sequence[MetaDat
 
 
 class _Lines:
-    """Writes JSON lines, and knows the hash of all of them so far."""
+    """Writes JSON lines, and knows the hash of all of them so far; now and then it tells how many these are."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], tell: Callable[[int], None]) -> None:
         self._file = file
+        self._tell = tell
+        self._count = 0
         self.digest = sha256()
 
     def write(self, value: object) -> None:
         line = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         self.digest.update(line)
         self._file.write(line)
+        self._count += 1
+        if self._count % BATCH == 0:
+            self._tell(self._count)
 
 
 def _write_table(connection: Connection, table: Table, lines: _Lines) -> int:
@@ -166,9 +183,11 @@ def _encoded(value: Any) -> Any:
 class _Read:
     """Reads JSON lines, and knows the hash of all before the one read last."""
 
-    def __init__(self, file: IO[str]) -> None:
+    def __init__(self, file: IO[str], tell: Callable[[], None]) -> None:
         self._file = file
+        self._tell = tell
         self._digest = sha256()
+        self._count = 0
         self.before = ""
 
     def next(self) -> Any:
@@ -177,6 +196,9 @@ class _Read:
             raise BadBackup("the backup is cut off: its end is missing")
         self.before = self._digest.hexdigest()
         self._digest.update(line.encode())
+        self._count += 1
+        if self._count % BATCH == 0:
+            self._tell()
         return json.loads(line)
 
 

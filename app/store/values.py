@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from bridges.model import AllDay, Event, Status, Timed, When, instant
+from bridges.model import AllDay, Calendar, Event, Status, Timed, When, instant
 
 
 def when_to_json(when: When) -> dict[str, str]:
@@ -45,3 +45,8 @@ def event_from_json(data: dict[str, Any]) -> Event:
         url=data.get("url", ""),
         status=Status(data.get("status", Status.CONFIRMED)),
     )
+
+
+def calendar_to_json(calendar: Calendar) -> dict[str, Any]:
+    """A calendar as its LMS lists it."""
+    return {"ref": str(calendar.ref), "name": calendar.name, "writable": calendar.writable}

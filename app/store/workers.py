@@ -8,6 +8,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -78,6 +79,13 @@ def known(engine: Engine) -> Sequence[Seen]:
     return [
         Seen(row.name, row.host, row.pid, row.started_at, row.seen_at, tuple(json.loads(row.doing))) for row in rows
     ]
+
+
+def to_json(each: Seen, now: datetime) -> dict[str, Any]:
+    """All of a worker, and whether it is silent; times as ISO 8601 in UTC."""
+    times = {"started_at": each.started_at.isoformat(), "seen_at": each.seen_at.isoformat()}
+    told = {"name": each.name, "host": each.host, "pid": each.pid, **times}
+    return told | {"silent": each.is_silent(now), "doing": list(each.doing)}
 
 
 def counts(engine: Engine) -> Counts:

@@ -38,7 +38,7 @@ def test_a_timetable_is_routed_and_taken_back(desk: Path) -> None:
     assert "1 calendars: 1 created" in first.output
     assert "1 × Party" in first.output
     assert "calbridge batch undo 1" in first.output
-    shown = json.loads(called(desk, "batch", "show", "1").output)
+    shown = json.loads(called(desk, "batch", "show", "1", "--json").output)
     assert (shown["state"], len(shown["runs"])) == ("done", 1)
     undone = called(desk, "batch", "undo", "1")
     assert (undone.exit_code, "1 deleted" in undone.output) == (0, True)
@@ -58,7 +58,8 @@ def test_what_is_held_is_approved_or_cancelled_as_one(desk: Path) -> None:
     held = imported(desk, titles[0], args=ROUTE)
     assert held.exit_code == 3
     assert "calbridge batch approve 2" in held.output
-    assert called(desk, "batch", "cancel", "2").exit_code == 0
+    cancelled = called(desk, "batch", "cancel", "2")
+    assert cancelled.exit_code == 0, cancelled.output
     assert imported(desk, titles[0], args=ROUTE).exit_code == 3
     approved = called(desk, "batch", "approve", "3")
     assert (approved.exit_code, "8 deleted" in approved.output) == (0, True)
