@@ -17,16 +17,20 @@ from app.ics import explain as times
 from app.parts import fetch_settings
 from app.web import access, uploads
 from app.web.answers import as_json
+from app.web.calls import call
 from app.web.lane import PATH
+from app.web.language import lazy
 from app.web.pace import Pace
 from app.web.problems import answer
+from app.web.shapes import looks as shapes
 
 bp = Blueprint("doctor", __name__)
 
 MOST = 10
 """Feeds that one caller may have judged in a minute: each costs a fetch or three, and some seconds of work."""
 MOST_EXPLAINED = 20
-FIELDS = {"url", "uid", "token", "csrf_token", "client"}
+STATES = {"WORKS": lazy("works"), "FLAWS": lazy("works with flaws"), "REFUSED": lazy("does not take it")}
+SEVERITIES = {"note": lazy("note"), "warning": lazy("warning"), "error": lazy("error")}
 
 
 @bp.get("/doctor")
@@ -46,30 +50,30 @@ def judge() -> Response:
         found=found,
         names=NAMES,
         whom=whom,
+        states=STATES,
+        severities=SEVERITIES,
         explained=_explained(found),
     )
     return Response(page, headers={"Cache-Control": "no-store"})
 
 
 @bp.post("/api/doctor")
-def judge_for_programs() -> Response:
-    """The verdicts and findings of a feed: `url`, or a calendar file; `client` for one program, `uid` to explain."""
+@call(
+    "judgeFeed",
+    "Looks",
+    shapes.Diagnosis,
+    asks=shapes.ToJudge,
+    file="The feed as a file, where no `url` is named: as the body or as the part `file` of a form.",
+    refusals={404: "There is no such feed of ours."},
+)
+def judge_for_programs(asked: shapes.ToJudge) -> Response:
+    """Say what calendar programs make of a feed, by its address or as a file: verdicts, and findings with their lines."""
     if refusal := _too_many():
         return refusal
-    unknown = sorted(set(request.values) - FIELDS)
-    if unknown:
-        raise uploads.BadUpload(f"there is no field '{unknown[0]}'; there are: {', '.join(sorted(FIELDS))}")
-    clients = _clients()
+    clients = asked.client or list(Client)
     found = _examined()
     told = {**record(found, clients), "explained": [times.record(one) for one in _explained(found)]}
     return as_json(told)
-
-
-def _clients() -> Sequence[Client]:
-    try:
-        return [Client(name) for name in request.values.getlist("client")] or list(Client)
-    except ValueError:
-        raise uploads.BadUpload(f"'client' is one of {', '.join(Client)}") from None
 
 
 def _examined() -> Diagnosis:
@@ -113,6 +117,7 @@ def _too_many() -> Response | None:
     wait = pace.wait(request.remote_addr)
     if wait is None:
         return None
-    refusal = answer(429, f"That were more than {MOST} feeds in a minute: wait {wait} seconds.")
+    told = lazy("That were more than %(most)s feeds in a minute: wait %(wait)s seconds.", most=MOST, wait=wait)
+    refusal = answer(429, told)
     refusal.headers["Retry-After"] = str(wait)
     return refusal

@@ -10,15 +10,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.web import access, session
 from app.web.callers import AT_THE_MACHINE, NOBODY, Caller, Right, is_signed
+from app.web.language import lazy
 
 PLACES = (
-    ("/", "Calendars", Right.NONE),
-    ("/import", "Import", Right.IMPORT),
-    ("/imports", "Runs", Right.READ),
-    ("/subscriptions", "Subscriptions", Right.READ),
-    ("/drift", "People’s changes", Right.READ),
-    ("/doctor", "Feed doctor", Right.IMPORT),
-    ("/admin", "Administration", Right.ADMIN),
+    ("/", lazy("Calendars"), Right.NONE),
+    ("/import", lazy("Import"), Right.IMPORT),
+    ("/imports", lazy("Runs"), Right.READ),
+    ("/subscriptions", lazy("Subscriptions"), Right.READ),
+    ("/drift", lazy("People’s changes"), Right.READ),
+    ("/doctor", lazy("Feed doctor"), Right.IMPORT),
+    ("/admin", lazy("Administration"), Right.ADMIN),
 )
 """Path, name, and what it takes to be shown."""
 
@@ -37,7 +38,7 @@ def install(app: Flask) -> None:
 
 def places(who: Caller, path: str) -> list[Place]:
     """Where `who` may go; `here` is the one that `path` belongs to."""
-    return [Place(place, name, _is_within(path, place)) for place, name, need in PLACES if who.may(need)]
+    return [Place(place, str(name), _is_within(path, place)) for place, name, need in PLACES if who.may(need)]
 
 
 def _is_within(path: str, place: str) -> bool:
