@@ -130,5 +130,5 @@ def ago(at: datetime | None, now: datetime) -> str:
         return "never"
     minutes = max(int((now - at).total_seconds()) // 60, 0)
     if minutes < 120:
-        return f"{minutes} minutes"
-    return f"{minutes // 60} hours" if minutes < 48 * 60 else f"{minutes // 1440} days"
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"

@@ -69,7 +69,8 @@ def _table(items: Sequence[T], columns: Sequence[Column[T]]) -> None:
 
     if not items:
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    headed = any(column.name for column in columns)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=headed)
     for column in columns:
         justify: Any = "right" if column.right else "left"
         table.add_column(column.name, justify=justify, no_wrap=not column.folds, overflow="fold")

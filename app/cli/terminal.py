@@ -50,16 +50,6 @@ def moment(at: datetime | str | None, zone: tzinfo) -> str:
     return f"{known.astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
-def ago(at: datetime | None, now: datetime) -> str:
-    """How long that is ago, roughly."""
-    if at is None:
-        return "never"
-    minutes = max(int((now - at).total_seconds()) // 60, 0)
-    if minutes < 120:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
-
-
 def cell(value: object) -> str:
     """A value as it stands in a table: on one line, as people say it."""
     if isinstance(value, bool):
