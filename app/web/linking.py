@@ -18,6 +18,7 @@ from flask import Blueprint, Response, after_this_request, make_response, render
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from app.web import access
+from app.web.language import lazy
 from app.web.problems import answer
 from bridges.errors import Denied
 
@@ -64,13 +65,25 @@ def callback(lms: str) -> Response:
     """Where the LMS sends the person back to, with `state` and either `code` or `error`. The cookie is good once."""
     after_this_request(_forget)
     if not _began_here(lms):
-        return answer(400, f"This sign-in was not begun in this browser, or too long ago. Begin again at {_page(lms)}.")
+        return answer(
+            400,
+            lazy(
+                "This sign-in was not begun in this browser, or too long ago. Begin again at %(page)s.", page=_page(lms)
+            ),
+        )
     error, code = request.args.get("error", ""), request.args.get("code", "")
     if error == "access_denied":
-        return answer(403, f"You did not permit it, so nothing was linked. Begin again at {_page(lms)} if you want to.")
+        return answer(
+            403,
+            lazy(
+                "You did not permit it, so nothing was linked. Begin again at %(page)s if you want to.", page=_page(lms)
+            ),
+        )
     if error or not code:
-        word = error if re.fullmatch(r"[a-z_]{1,40}", error) else "nothing that we understand"
-        return answer(422, f"'{lms}' answered the sign-in with: {word}. Nothing was linked.")
+        word = error if re.fullmatch(r"[a-z_]{1,40}", error) else lazy("nothing that we understand")
+        return answer(
+            422, lazy("'%(lms)s' answered the sign-in with: %(word)s. Nothing was linked.", lms=lms, word=word)
+        )
     calendar = access.parts().linkable(lms).link(_back(lms), code, _verifier(request.args["state"]))
     return _unstored(render_template("link.html", lms=lms, calendar=calendar))
 

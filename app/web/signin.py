@@ -19,7 +19,9 @@ from app.parts import Parts
 from app.web import access
 from app.web import session as sessions
 from app.web.callers import SAFE, Caller, Right
+from app.web.language import lazy
 from app.web.problems import answer
+from app.web.spoken import spoken
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +65,10 @@ def with_password() -> Response | tuple[str, int]:
     try:
         account = accounts.check(parts.engine, name, request.form.get("password", ""), parts.now())
     except accounts.Resting as resting:
-        return _page(onward, str(resting)), 429
+        return _page(onward, spoken(resting)), 429
     if account is None:
         log.warning("a sign-in failed", extra={"address": request.remote_addr})
-        return _page(onward, "This is not the password of that name."), 401
+        return _page(onward, lazy("This is not the password of that name.")), 401
     sessions.begin(Caller(account.name, Right.ADMIN), parts.now(), account=True)
     return _see(onward)
 
@@ -91,14 +93,14 @@ def back() -> Response:
     """Where the provider sends people back to. State, nonce, signature, issuer and audience are Authlib's to check."""
     onward = _ours(str(session.get("next", "")))
     if request.args.get("error") == "access_denied":
-        return answer(403, "The sign-in was cancelled there.")
+        return answer(403, lazy("The sign-in was cancelled there."))
     try:
         told = _provider().authorize_access_token()
     except (AuthlibBaseError, JoseError, requests.RequestException, ValueError, KeyError) as error:
         return _not_signed_in(error)
     who = caller_of(told.get("userinfo") or {}, access.parts().config.signin)
     if who is None:
-        return answer(403, "You are signed in there, but nobody has given you a part in this calbridge.")
+        return answer(403, lazy("You are signed in there, but nobody has given you a part in this calbridge."))
     sessions.begin(who, access.parts().now())
     return _see(onward)
 
@@ -124,7 +126,7 @@ def caller_of(claims: Mapping[str, Any], signin: SignIn) -> Caller | None:
     return None
 
 
-def _page(onward: str, problem: str = "") -> str:
+def _page(onward: str, problem: str | lazy = "") -> str:
     parts = access.parts()
     return render_template(
         "signin.html",
@@ -144,7 +146,7 @@ def _provider() -> Any:
 
 def _not_signed_in(error: Exception) -> Response:
     log.warning("a sign-in at the provider failed: %s", error)
-    return answer(502, "The sign-in did not come to its end. Begin again; if it stays so, ask the administrator.")
+    return answer(502, lazy("The sign-in did not come to its end. Begin again; if it stays so, ask the administrator."))
 
 
 def _ours(path: str) -> str:
