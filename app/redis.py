@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 PATIENCE = 0.5
@@ -93,3 +94,36 @@ class Bodies:
         if self._breaker.closed:
             with self._breaker.spared():
                 self._redis.set(f"calbridge:body:{etag}", body, ex=self._seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How often something was counted in its span, and how many seconds of that are left."""
+
+    count: int
+    seconds: float
+
+
+class Tallies:
+    """Counts that processes keep together in the Redis of that URL. Missing."""
+
+    def __init__(self, url: str) -> None:
+        connections = pool(url)
+        from redis import Redis
+
+        self._redis: Any = Redis(connection_pool=connections)
+        self._breaker = Breaker("the counts in Redis", faults())
+
+    def add(self, name: str, span: int) -> Tally | None:
+        """Count once more in this span of so many seconds; None while Redis is slow or away."""
+        tally = None
+        if self._breaker.closed:
+            with self._breaker.spared():
+                key = f"calbridge:count:{name}"
+                with self._redis.pipeline(transaction=True) as steps:
+                    steps.set(key, 0, ex=span, nx=True)
+                    steps.incr(key)
+                    steps.pttl(key)
+                    _, count, left = steps.execute()
+                tally = Tally(int(count), max(int(left), 0) / 1000)
+        return tally

@@ -109,6 +109,7 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
             "app.settings",
             "app.waiting",
             "app.weather",
+            "app.answered",
         }
         | {"app.store.values", "app.store.workers", "app.store.slices"},
         {"flask", "werkzeug", "cachetools", "itsdangerous", "structlog", "sqlalchemy", "babel", "markupsafe"},
@@ -155,6 +156,16 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
     "app.logs": (set(), {"structlog"}),
     "app.audit": ({"app.store"}, {"sqlalchemy"}),
     "app.accounts": ({"app.store"}, {"sqlalchemy", "argon2"}),
+    "app.answered": ({"app.store"}, {"sqlalchemy", "cryptography"}),
+    "app.web.calls": ({"app.web"}, {"flask", "pydantic", "werkzeug"}),
+    "app.web.openapi": ({"app.web"}, {"flask", "pydantic", "werkzeug"}),
+    "app.web.shapes": (
+        VALUES
+        | {"app.web.shapes", "app.feeds", "app.ics", "app.imports", "app.doctor", "app.tokens", "app.weather"}
+        | {"app.origins"},
+        {"pydantic"},
+    ),
+    "app.web.limited": ({"app.config", "app.redis", "app.web"}, {"flask", "cachetools"}),
     "app.web.month": (set(), set()),
     "app.web.language": (set(), {"flask", "werkzeug", "babel"}),
     "app.web.lti": (

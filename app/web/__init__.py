@@ -22,6 +22,7 @@ from app.web import (
     api,
     approvals,
     audited,
+    batches,
     doctor,
     drift,
     drift_pages,
@@ -29,12 +30,17 @@ from app.web import (
     explain,
     feed_pages,
     feeds,
+    feeds_api,
     health,
+    house,
     imports_pages,
     language,
+    limited,
     linking,
+    lti,
     navigation,
     pages,
+    reference,
     session,
     shown,
     signin,
@@ -97,19 +103,26 @@ def flask_app(parts: Parts) -> Flask:
         admin_keys.bp,
         feed_pages.bp,
         api.bp,
+        batches.bp,
+        feeds_api.bp,
+        house.bp,
+        reference.bp,
         events.bp,
         explain.bp,
         doctor.bp,
         subscriptions.bp,
         drift.bp,
         linking.bp,
+        lti.bp,
         approvals.bp,
         health.bp,
     ):
         app.register_blueprint(blueprint)
     trace(app)
+    limited.install(app, parts.config)
     app.before_request(access.guard)
     audited.install(app)
+    lti.install(app, parts)
     app.after_request(_headers)
     app.register_error_handler(HTTPException, _refused)
     for kind, status in STATUS.items():

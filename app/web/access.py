@@ -18,6 +18,7 @@ from app.metrics import Metrics
 from app.parts import Parts
 from app.web import session
 from app.web.callers import AT_THE_MACHINE, NOBODY, Caller, Right, needed
+from app.web.guesses import neighbourhood
 from app.web.problems import answer
 from bridges.model import CalendarRef
 
@@ -75,6 +76,14 @@ def caller() -> Caller:
     if "caller" not in g:
         g.caller = _found()
     return cast(Caller, g.caller)
+
+
+def caller_key() -> str:
+    """What tells this caller from every other: a token's name or a person's, else the address."""
+    who = caller()
+    if who in (NOBODY, AT_THE_MACHINE):
+        return f"address {neighbourhood(request.remote_addr or '')}"
+    return f"person {who.name}" if who.by_cookie else who.name
 
 
 def may_write() -> bool:

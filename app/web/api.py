@@ -1,26 +1,30 @@
-"""The API: calendars, feeds, and imports, as JSON; errors as problem+json."""
+"""The API of imports: a file sent, the runs that come of it, what is said to them, and their way back."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, request
 
 from app.erasure import NotPurged
-from app.feeds.feed import Did, Feed
 from app.imports.record.batch import Batch
 from app.imports.record.routed_outcome import RoutedOutcome
 from app.imports.run import NoRun, NotWaiting, Outcome, Run
 from app.web import access, uploads
 from app.web.answers import as_json
-from app.web.links import links_of
+from app.web.calls import call
+from app.web.paging import with_next
 from app.web.problems import answer, problem
+from app.web.shapes import runs as shapes
+from app.web.shapes.common import DryRun
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 
 STATUS = {"held": 202, "left": 202, "paused": 202, "failed": 422}
 """Held waits for a yes, left and paused wait for another run; failed: the LMS permits none of it. All else is 200."""
 
-
-REFRESHED = {Did.FAILED: 502, Did.BUSY: 409}
+ONE = "/imports/<int(max=2147483647):run>"
+CAME = {202: [shapes.Outcome], 422: [shapes.Outcome]}
+"""What a run may come to beside being done."""
+UNANSWERED = {404: "There is no such run, or calendar."}
 
 
 @bp.app_errorhandler(NoRun)
@@ -29,11 +33,26 @@ def _no_run(error: NoRun) -> Response:
 
 
 @bp.post("/imports")
+@call(
+    "importCalendar",
+    "Imports",
+    *(shapes.Outcome, shapes.Routed),
+    also={
+        202: [shapes.Outcome, shapes.Routed, shapes.Run, shapes.Batch],
+        422: [shapes.Outcome, shapes.Routed],
+    },
+    asks=shapes.Upload,
+    file="The calendar file, as the body or as the part `file` of a form whose other parts are fields of the query.",
+    refusals=UNANSWERED,
+    loose=True,
+)
 def import_calendar() -> Response:
-    """Write a calendar file into an LMS calendar; `?dry_run=true` answers the plan and writes nothing.
+    """Write a calendar file into an LMS calendar, or into many.
 
-    `?background=true` answers at once, with the number that a worker does it under. With `route` instead of
-    `calendar`, as often as is liked, it goes into many.
+    With `dry_run` the plan is answered and nothing is written. With `background` it is answered at once, with the
+    number that a worker does it under; with `preview` the plan is kept for a yes. With `route` instead of `calendar`,
+    as often as is liked, it goes into many. 202 where it waits: for a yes (`held`), for another run (`left`, `paused`),
+    or for a worker.
     """
     parts = access.parts()
     if "route" in request.values:
@@ -41,130 +60,107 @@ def import_calendar() -> Response:
         job, routes = uploads.routed(request, parts)
         if uploads.flag(request.values, "background"):
             return _batch_accepted(uploads.queue_routed(job, routes, parts))
-        return _outcome(parts.routed.run(job, routes))
+        return outcome_of(parts.routed.run(job, routes))
     upload = uploads.from_request(request, parts)
+    if uploads.flag(request.values, "preview"):
+        return _accepted(uploads.preview(upload, parts))
     if uploads.flag(request.values, "background"):
         return _accepted(uploads.queue(upload, parts))
-    return _outcome(parts.imports.do(upload))
-
-
-@bp.get("/imports/batches/<int(max=2147483647):batch>")
-def batch(batch: int) -> Response:
-    """One routed import: its runs, and what has no place in any calendar."""
-    access.require_all("see routed imports")
-    return as_json(access.parts().routed.get(batch).to_json())
-
-
-@bp.post("/imports/batches/<int(max=2147483647):batch>/approve")
-def approve_batch(batch: int) -> Response:
-    """Say yes to all of it that waits: it is planned anew from its file and carried out."""
-    access.require_all("approve routed imports")
-    return _outcome(access.parts().routed.approve(batch))
-
-
-@bp.post("/imports/batches/<int(max=2147483647):batch>/cancel")
-def cancel_batch(batch: int) -> Response:
-    """Say no to all of it that waits."""
-    access.require_all("cancel routed imports")
-    return as_json(access.parts().routed.cancel(batch).to_json())
-
-
-@bp.post("/imports/batches/<int(max=2147483647):batch>/undo")
-def undo_batch(batch: int) -> Response:
-    """Take back what all of its runs did; `?dry_run=true` answers the plans and touches nothing."""
-    access.require_all("take routed imports back")
-    outcomes = access.parts().routed.undo(batch, dry_run=uploads.flag(request.values, "dry_run"))
-    status = max(STATUS.get(each.state, 200) for each in outcomes)
-    return as_json({"batch": batch, "outcomes": [each.to_json() for each in outcomes]}, status)
+    return outcome_of(parts.imports.do(upload))
 
 
 @bp.get("/imports")
-def runs() -> Response:
-    """The latest runs, newest first; `?count=` says how many, at most."""
-    count = min(max(request.args.get("count", 50, int), 1), 1000)
-    yours = [one for one in access.parts().imports.latest(count) if access.may_see(one.calendar)]
-    return as_json({"imports": [one.to_json() for one in yours]})
+@call("listRuns", "Imports", shapes.Runs, asks=shapes.RunsAsked, pages=True)
+def runs(asked: shapes.RunsAsked) -> Response:
+    """The latest runs, newest first; `state=held` are those that wait for a yes."""
+    limit, state = asked.count or asked.limit, asked.state or None
+    found = access.parts().imports.latest(limit, calendar=asked.calendar, state=state, before=asked.before)
+    shown = as_json({"imports": [one.to_json() for one in found if access.may_see(one.calendar)]})
+    return with_next(shown, {"before": found[-1].id} if len(found) == limit else None)
 
 
-@bp.get("/imports/<int(max=2147483647):run>")
+@bp.get(ONE)
+@call("showRun", "Imports", shapes.Run)
 def run(run: int) -> Response:
     """One run: its plan, what became of it, and what it waits for."""
     return as_json(access.parts().imports.get(run).to_json())
 
 
-@bp.post("/imports/<int(max=2147483647):run>/approve")
-def approve(run: int) -> Response:
+@bp.post(f"{ONE}/approve")
+@call("approveRun", "Imports", shapes.Outcome, also={**CAME, 202: [shapes.Outcome, shapes.Run]}, asks=shapes.Approved)
+def approve(run: int, asked: shapes.Approved) -> Response:
     """Say yes to a run that waits: it is planned anew from its file and carried out."""
-    return _outcome(access.parts().imports.approve(run))
+    parts = access.parts()
+    if asked.background:
+        return _accepted(parts.told_a_worker(parts.imports.approve_later(run)))
+    return outcome_of(parts.imports.approve(run))
 
 
-@bp.post("/imports/<int(max=2147483647):run>/cancel")
+@bp.post(f"{ONE}/cancel")
+@call("cancelRun", "Imports", shapes.Run, also={202: [shapes.Run]})
 def cancel(run: int) -> Response:
     """Say no to a run that waits, or have one that goes on end; what it wrote stays."""
     return _run(access.parts().imports.cancel(run))
 
 
-@bp.post("/imports/<int(max=2147483647):run>/pause")
+@bp.post(f"{ONE}/pause")
+@call("pauseRun", "Imports", shapes.Run, also={202: [shapes.Run]})
 def pause(run: int) -> Response:
     """Have a run stop between two changes, within a second or two; 202 while it has not seen that yet."""
     return _run(access.parts().imports.pause(run))
 
 
-@bp.post("/imports/<int(max=2147483647):run>/resume")
+@bp.post(f"{ONE}/resume")
+@call("resumeRun", "Imports", shapes.Outcome, also={**CAME, 202: [shapes.Outcome, shapes.Run]})
 def resume(run: int) -> Response:
     """Go on with a run that was paused, left half-way or cut off; a background one in the background."""
     parts = access.parts()
     if parts.imports.get(run).background:
         return _accepted(parts.told_a_worker(parts.imports.requeue(run)))
-    return _outcome(parts.imports.resume(run))
+    return outcome_of(parts.imports.resume(run))
 
 
-@bp.get("/imports/<int(max=2147483647):run>/refused")
-def refused(run: int) -> Response:
-    """What the LMS, or its rules, refused in a run: each with the reason, and the line of the file where known."""
+@bp.get(f"{ONE}/<any(changes, done, left, refused):what>")
+@call("listOfRun", "Imports", shapes.Listed, asks=shapes.Part, pages=True)
+def listed(run: int, what: str, asked: shapes.Part) -> Response:
+    """What a run planned (`changes`), has done, left, or was refused by the LMS or its rules; `of` counts all."""
     imports = access.parts().imports
-    return as_json({"run": run, "refused": list(imports.whole(imports.get(run), "refused"))})
+    items, of = imports.part(imports.get(run), what, asked.offset, asked.limit)
+    shown = as_json({"run": run, "offset": asked.offset, "of": of, what: items})
+    ahead = asked.offset + len(items)
+    return with_next(shown, {"offset": ahead} if items and ahead < of else None)
 
 
-@bp.get("/imports/<int(max=2147483647):run>/<any(changes, done, left):what>")
-def listed(run: int, what: str) -> Response:
-    """What a run planned, has done, or left: `?limit=` of them (at most 1,000) from `?offset=` on; `of` counts all."""
-    imports = access.parts().imports
-    offset = max(request.args.get("offset", 0, int), 0)
-    limit = min(max(request.args.get("limit", 1000, int), 1), 1000)
-    items, of = imports.part(imports.get(run), what, offset, limit)
-    return as_json({"run": run, "offset": offset, "of": of, what: items})
+@bp.post(f"{ONE}/retry")
+@call("retryRun", "Imports", shapes.Outcome, also=CAME, asks=DryRun)
+def retry(run: int, asked: DryRun) -> Response:
+    """Try again what was refused in a run, and nothing else; `dry_run` answers the plan and touches nothing."""
+    return outcome_of(access.parts().imports.retry(run, dry_run=asked.dry_run))
 
 
-@bp.post("/imports/<int(max=2147483647):run>/retry")
-def retry(run: int) -> Response:
-    """Try again what was refused in a run, and nothing else; `?dry_run=true` answers the plan and touches nothing."""
-    return _outcome(access.parts().imports.retry(run, dry_run=uploads.flag(request.values, "dry_run")))
-
-
-@bp.post("/imports/<int(max=2147483647):run>/undo")
-def undo(run: int) -> Response:
-    """Take back what the run did; `?dry_run=true` answers the plan and touches nothing."""
-    return _outcome(access.parts().imports.undo(run, dry_run=uploads.flag(request.values, "dry_run")))
+@bp.post(f"{ONE}/undo")
+@call("undoRun", "Imports", shapes.Outcome, also=CAME, asks=DryRun)
+def undo(run: int, asked: DryRun) -> Response:
+    """Take back what the run did; `dry_run` answers the plan and touches nothing."""
+    return outcome_of(access.parts().imports.undo(run, dry_run=asked.dry_run))
 
 
 @bp.post("/imports/purge")
-def purge() -> Response:
-    """Take away all that the import `source` ever wrote into `calendar`; `?dry_run=true` answers the plan alone."""
+@call("purgeImport", "Imports", shapes.Outcome, also=CAME, asks=shapes.Purged, refusals=UNANSWERED)
+def purge(asked: shapes.Purged) -> Response:
+    """Take away all that the import `name` ever wrote into `calendar`; `dry_run` answers the plan alone."""
     calendar, source = uploads.target(request.values, access.parts())
-    dry_run = uploads.flag(request.values, "dry_run")
-    return _outcome(access.parts().imports.purge(calendar, source, dry_run=dry_run))
+    return outcome_of(access.parts().imports.purge(calendar, source, dry_run=asked.dry_run))
 
 
 @bp.delete("/people")
-def erase() -> Response:
-    """Erase what is kept of `?person=LMS/person/ID`; `name` (repeatable) for what is called after the person, and
-    `purge=true` for what was written into the LMS, first."""
+@call("erasePerson", "House", shapes.Erased, asks=shapes.Person, refusals=UNANSWERED)
+def erase(asked: shapes.Person) -> Response:
+    """Erase what is kept of a person; `name` for what is called after the person, and `purge` for what was written into
+    the LMS, first."""
     parts = access.parts()
     try:
-        person = parts.named(request.args.get("person", ""))
-        purge = uploads.flag(request.args, "purge")
-        erased = parts.erasure.erase(person, names=request.args.getlist("name"), purge=purge)
+        erased = parts.erasure.erase(parts.named(asked.person), names=asked.name, purge=asked.purge)
     except ValueError as error:
         return problem(400, str(error))
     except NotPurged as error:
@@ -172,35 +168,9 @@ def erase() -> Response:
     return as_json(erased.to_json())
 
 
-@bp.get("/calendars")
-def calendars() -> Response:
-    """The calendars of one LMS (`?lms=`), or of all."""
-    parts = access.parts()
-    names = [request.args["lms"]] if "lms" in request.args else sorted(parts.config.connections)
-    found = [calendar for name in names for calendar in parts.calendars(name)]
-    return as_json(
-        {"calendars": [{"ref": str(one.ref), "name": one.name, "writable": one.writable} for one in found]},
-    )
-
-
-@bp.get("/feeds")
-def feeds() -> Response:
-    """Every feed; a public one with its links, a secret one without: its address was shown once."""
-    parts = access.parts()
-    return as_json({"feeds": [_feed(feed) for feed in parts.feeds.list()]})
-
-
-@bp.post("/feeds/<slug>/refresh")
-def refresh(slug: str) -> Response:
-    """Read the feed's calendar from its LMS now."""
-    outcome = access.parts().feeds.refresh(slug)
-    return as_json(
-        {"slug": slug, "did": outcome.did.value, "problem": outcome.problem}, REFRESHED.get(outcome.did, 200)
-    )
-
-
-def _feed(feed: Feed) -> dict[str, object]:
-    return {**feed.to_json(), "links": dict(links_of(feed, access.base_url()))}
+def outcome_of(outcome: Outcome | RoutedOutcome) -> Response:
+    """What an import came to, and the status that says so."""
+    return as_json(outcome.to_json(), STATUS.get(outcome.state, 200))
 
 
 def _run(run: Run) -> Response:
@@ -208,7 +178,7 @@ def _run(run: Run) -> Response:
 
 
 def _accepted(run: Run) -> Response:
-    """A worker has it from here: Location is where to ask how far it is."""
+    """It goes on from here: Location is where to ask how far it is."""
     response = as_json(run.to_json(), 202)
     response.headers["Location"] = f"/api/imports/{run.id}"
     return response
@@ -218,7 +188,3 @@ def _batch_accepted(batch: Batch) -> Response:
     response = as_json(batch.to_json(), 202)
     response.headers["Location"] = f"/api/imports/batches/{batch.id}"
     return response
-
-
-def _outcome(outcome: Outcome | RoutedOutcome) -> Response:
-    return as_json(outcome.to_json(), STATUS.get(outcome.state, 200))

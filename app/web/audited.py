@@ -13,6 +13,10 @@ from app.store.trouble import is_trouble, sentence
 from app.web import access
 from app.web.answers import as_json
 from app.web.callers import SAFE
+from app.web.calls import call
+from app.web.once import REPLAYED
+from app.web.paging import with_next
+from app.web.shapes import house as shapes
 
 SUBJECTS = ("calendar", "name", "source", "url", "slug", "id", "run", "lms")
 """What of an address or a form may stand in the log; of a url only its host."""
@@ -28,15 +32,18 @@ def install(app: Flask) -> None:
 
 
 @bp.get("")
-def log() -> Response:
-    """Who did what, the newest first; `?before=` goes on where an earlier answer ended, `?count=` says how many."""
-    count = min(max(request.args.get("count", 100, int), 1), 1000)
-    found = audit.latest(access.parts().engine, count, request.args.get("before", None, int))
-    return as_json({"audit": [audit.to_json(number, deed) for number, deed in found]})
+@call("listDeeds", "House", shapes.Audit, asks=shapes.AuditAsked, pages=True)
+def log(asked: shapes.AuditAsked) -> Response:
+    """Who did what, the newest first."""
+    access.require_all("see who did what")
+    limit = asked.count or asked.limit
+    found = audit.latest(access.parts().engine, limit, asked.before)
+    shown = as_json({"audit": [audit.to_json(number, deed) for number, deed in found]})
+    return with_next(shown, {"before": found[-1][0]} if len(found) == limit else None)
 
 
 def _noted(response: Response) -> Response:
-    if request.method in SAFE or request.url_rule is None or "caller" not in g:
+    if request.method in SAFE or request.url_rule is None or "caller" not in g or REPLAYED in response.headers:
         return response
     parts = access.parts()
     what = f"{request.method} {request.url_rule.rule}"

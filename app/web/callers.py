@@ -16,9 +16,11 @@ from bridges.model import CalendarRef
 SAFE = {"GET", "HEAD", "OPTIONS"}
 CLOSED = ("/api", "/metrics", "/import", "/imports", "/subscriptions", "/drift", "/doctor")
 """Paths that are not for everybody, even to read."""
+OPEN = ("/api", "/api/", "/api/openapi.json")
+"""What tells how to call: for everybody."""
 SIGNED = ("/approve", "/feeds")
 """Paths that are a credential of their own: signed and good for one thing, or secret and good for one feed."""
-ADMINISTERING = ("/admin",)
+ADMINISTERING = ("/admin", "/api/tokens", "/api/admins", "/api/links", "/api/settings")
 """Paths that only administrators see: who has which token, what is configured, who did what."""
 IMPORTING = ("/imports", "/api/imports", "/api/explain", "/doctor", "/api/doctor")
 """Paths where a calendar file is handed in and followed: for those who may import, also into few calendars."""
@@ -68,7 +70,7 @@ def needed(method: str, path: str) -> Right:
     Whatever writes is the administrator's, but for imports. Reading feeds has its own credential, the feed's address,
     and never asks for more: an Authorization header that a calendar client sends by itself is ignored.
     """
-    if is_signed(path):
+    if is_signed(path) or (method in SAFE and path in OPEN):
         return Right.NONE
     if _is_within(path, ADMINISTERING):
         return Right.ADMIN

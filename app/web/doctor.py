@@ -67,7 +67,7 @@ def judge() -> Response:
     refusals={404: "There is no such feed of ours."},
 )
 def judge_for_programs(asked: shapes.ToJudge) -> Response:
-    """Say what calendar programs make of a feed, by its address or as a file: verdicts, and findings with their lines."""
+    """Say what calendar programs make of a feed, by its address or as a file: verdicts, findings and their lines."""
     if refusal := _too_many():
         return refusal
     clients = asked.client or list(Client)

@@ -8,12 +8,17 @@ from app.imports.drift.changes import Policy
 from app.imports.drift.drifts import Look, NoDrift, check_to_json, drift_to_json
 from app.web import access, uploads
 from app.web.answers import as_json
+from app.web.calls import call, understood
+from app.web.paging import as_part, slice_of
 from app.web.problems import answer
+from app.web.shapes import drift as shapes
+from app.web.shapes.runs import Outcome
 
 bp = Blueprint("drift", __name__, url_prefix="/api/drift")
 
 STATUS = {Look.FAILED: 503, Look.BUSY: 409, Look.LEFT: 202}
 """Of a check; all else is 200, and `look` says what came of it."""
+NOWHERE = {404: "There is no such calendar.", 422: "No LMS is called so, or it cannot be written."}
 
 
 @bp.app_errorhandler(NoDrift)
@@ -22,21 +27,30 @@ def _no_drift(error: NoDrift) -> Response:
 
 
 @bp.get("")
-def drifts() -> Response:
-    """All that does not stand as written, of `?calendar=` and `?name=` if told. Reads no LMS."""
+@call("listDrifts", "Drift", shapes.Drifts, asks=shapes.DriftsAsked, pages=True, refusals=NOWHERE)
+def drifts(asked: shapes.DriftsAsked) -> Response:
+    """What does not stand as written, of one calendar and one import, if told. Reads no LMS."""
     parts = access.parts()
-    calendar = parts.named(request.args["calendar"]) if request.args.get("calendar") else None
-    found = parts.drifts.list(calendar, request.args.get("name"))
-    return as_json({"drifts": [drift_to_json(each) for each in found]})
+    with understood():
+        calendar = parts.named(asked.calendar) if asked.calendar else None
+    return as_part("drifts", parts.drifts.some(slice_of(asked), calendar, asked.name or None), drift_to_json)
 
 
 @bp.post("/check")
-def check() -> Response:
-    """Compare `calendar` with what was written, or what the import `name` wrote; `believe=true` as the command's."""
+@call(
+    "checkCalendar",
+    "Drift",
+    shapes.Check,
+    also={202: [shapes.Check], 409: [shapes.Check], 503: [shapes.Check]},
+    asks=shapes.Checked,
+    refusals=NOWHERE,
+)
+def check(asked: shapes.Checked) -> Response:
+    """Compare a calendar with what was written there, all of it or what one import wrote."""
     parts = access.parts()
-    calendar, _ = uploads.target(request.values, parts)
-    believe = uploads.flag(request.values, "believe")
-    done = parts.drifts.check(calendar, request.values.get("name"), believe=believe)
+    with understood():
+        calendar = parts.named(asked.calendar)
+    done = parts.drifts.check(calendar, asked.name or None, believe=asked.believe)
     response = as_json(check_to_json(done), STATUS.get(done.look, 200))
     if done.retry_after is not None:
         response.headers["Retry-After"] = str(round(done.retry_after))
@@ -44,18 +58,31 @@ def check() -> Response:
 
 
 @bp.post("/policy")
-def policy() -> Response:
-    """Set the `policy` (keep, ask, overwrite, usual) of the import `name` into `calendar`."""
+@call("setDriftPolicy", "Drift", shapes.Chose, asks=shapes.Chosen, refusals=NOWHERE)
+def policy(asked: shapes.Chosen) -> Response:
+    """Decide what becomes of people's changes to what one import writes into a calendar."""
     parts = access.parts()
     calendar, source = uploads.target(request.values, parts)
-    name = request.values.get("policy", "")
-    if name != "usual" and name not in set(Policy):
-        raise uploads.BadUpload(f"'policy' is one of {', '.join(Policy)}, usual; not '{name}'")
-    parts.drifts.policies.set(calendar, source, None if name == "usual" else Policy(name))
+    chosen = None if asked.policy == "usual" else Policy(asked.policy)
+    parts.drifts.policies.set(calendar, source, chosen)
     return as_json({"calendar": str(calendar), "name": source, "policy": parts.drifts.policies.of(calendar)(source)})
 
 
+@bp.post("/rhythm")
+@call("setDriftRhythm", "Drift", shapes.RhythmSet, asks=shapes.Rhythm, refusals=NOWHERE)
+def rhythm(asked: shapes.Rhythm) -> Response:
+    """Decide how often a calendar is compared unasked."""
+    parts = access.parts()
+    with understood():
+        calendar = parts.named(asked.calendar)
+    parts.sink(calendar.lms).check_target(calendar)
+    hours = None if asked.hours < 0 else asked.hours
+    parts.drifts.set_rhythm(calendar, hours)
+    return as_json({"calendar": str(calendar), "hours": hours})
+
+
 @bp.post("/<int(max=2147483647):id>/accept")
+@call("acceptDrift", "Drift", shapes.Drift)
 def accept(id: int) -> Response:
     """Agree to what somebody made of it."""
     (drift,) = access.parts().drifts.accept([id])
@@ -63,6 +90,7 @@ def accept(id: int) -> Response:
 
 
 @bp.post("/<int(max=2147483647):id>/restore")
+@call("restoreDrift", "Drift", Outcome, also={202: [Outcome], 422: [Outcome]})
 def restore(id: int) -> Response:
     """Write it again as its file has it; the outcome of that run."""
     (outcome,) = access.parts().drifts.restore([id])

@@ -16,6 +16,7 @@ from flask import Blueprint, Response, current_app, json
 from app.imports.record.runs import Ending
 from app.imports.run import Imports
 from app.web import access
+from app.web.calls import EVENTS, call
 from app.web.problems import answer
 
 bp = Blueprint("events", __name__, url_prefix="/api")
@@ -34,8 +35,12 @@ def _count(state: Any) -> None:
 
 
 @bp.get("/imports/<int(max=2147483647):run>/events")
+@call("followRun", "Imports", media=EVENTS)
 def events(run: int) -> Response:
-    """The progress of one run as text/event-stream; those who cannot have it ask GET /api/imports/… now and then."""
+    """The progress of one run, as server-sent events: `progress` once a second, and `end` with what came of it.
+
+    Those who cannot have it, or are answered 503 since too many listen, ask `showRun` now and then.
+    """
     imports, listeners = access.parts().imports, current_app.extensions["calbridge.listeners"]
     imports.standing(run)
     if not listeners.acquire(blocking=False):

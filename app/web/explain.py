@@ -16,39 +16,40 @@ from app.imports.there import there
 from app.imports.window import bound
 from app.web import access, uploads
 from app.web.answers import as_json
+from app.web.calls import call, understood
+from app.web.shapes import looks as shapes
 from bridges.contract import Sink
 
 bp = Blueprint("explain", __name__, url_prefix="/api")
 
-FIELDS = {"uid", "at", "zone", "floating", "calendar", "count", "token"}
-MOST = 1000
-
-
 @bp.post("/explain")
-def explain_file() -> Response:
-    """The times of a calendar file: `uid`, `at` (a day or a time), `zone`, `floating`, `calendar`, `count`."""
-    fields, parts = request.values, access.parts()
-    unknown = sorted(set(fields) - FIELDS)
-    if unknown:
-        raise uploads.BadUpload(f"there is no field '{unknown[0]}'; there are: {', '.join(sorted(FIELDS))}")
-    data, home = uploads.body(request), parts.config.zone
-    try:
+@call(
+    "explainTimes",
+    "Looks",
+    shapes.Explanations,
+    asks=shapes.ToExplain,
+    file="The calendar file, as the body or as the part `file` of a form.",
+    refusals={404: "There is no such calendar."},
+)
+def explain_file(asked: shapes.ToExplain) -> Response:
+    """Say why the occurrences of a calendar file take place when they do: the zone as written, who knew it, the
+    instant, and what an LMS would be sent."""
+    data, parts = uploads.body(request), access.parts()
+    home = parts.config.zone
+    with understood():
         found = explain(
             data,
             zone=home,
-            source_zone=zone_of(fields["zone"]) if fields.get("zone") else None,
-            floating=Floating(fields.get("floating", "").strip()),
-            uid=fields.get("uid"),
-            at=bound(fields["at"], home) if fields.get("at") else None,
+            source_zone=zone_of(asked.zone) if asked.zone else None,
+            floating=Floating(asked.floating.strip()),
+            uid=asked.uid or None,
+            at=bound(asked.at, home) if asked.at else None,
             limits=Limits(bytes=parts.config.imports.max_bytes, components=parts.config.imports.max_events),
         )
-        count = min(max(int(fields.get("count", "100")), 1), MOST)
-        into = parts.named(fields["calendar"]) if fields.get("calendar") else None
-    except ValueError as error:
-        raise uploads.BadUpload(str(error)) from error
+        into = parts.named(asked.calendar) if asked.calendar else None
     sink = parts.sink(into.lms) if into else None
     zone = parts.zone_at(into.lms) if into else home
-    told = [_told(one, sink, zone) for one in islice(found, count)]
+    told = [_told(one, sink, zone) for one in islice(found, asked.count)]
     return as_json({"explained": told})
 
 

@@ -14,7 +14,11 @@ from app.imports.pull.wish import changed
 from app.imports.record.batch import NOWHERE
 from app.web import access, uploads
 from app.web.answers import as_json
+from app.web.calls import call
+from app.web.paging import as_part, slice_of
 from app.web.problems import answer
+from app.web.shapes import subscriptions as shapes
+from app.web.shapes.common import Searched
 
 bp = Blueprint("subscriptions", __name__, url_prefix="/api/subscriptions")
 
@@ -31,12 +35,22 @@ def _none(error: NoSubscription) -> Response:
 
 
 @bp.get("")
-def every_one() -> Response:
-    """All subscriptions and how each stands."""
-    return as_json({"subscriptions": [to_json(one) for one in access.parts().subscriptions.list()]})
+@call("listSubscriptions", "Subscriptions", shapes.Subscriptions, asks=Searched, pages=True)
+def every_one(asked: Searched) -> Response:
+    """Some subscriptions, by name, and how each stands."""
+    return as_part("subscriptions", access.parts().subscriptions.some(slice_of(asked)), to_json)
 
 
 @bp.post("")
+@call(
+    "addSubscription",
+    "Subscriptions",
+    shapes.Subscription,
+    status=201,
+    takes=shapes.New,
+    refusals={404: "There is no such calendar."},
+    loose=True,
+)
 def add() -> Response:
     """A new one: `url`, `name`, `calendar` or `routes`, and settings; `user`, `password`, `headers` to sign in."""
     given, parts = _given(), access.parts()
@@ -56,12 +70,14 @@ def add() -> Response:
 
 
 @bp.get(ONE)
+@call("showSubscription", "Subscriptions", shapes.Subscription)
 def one(id: int) -> Response:
     """One subscription: its settings, and how it stands."""
     return as_json(to_json(access.parts().subscriptions.get(id)))
 
 
 @bp.patch(ONE)
+@call("changeSubscription", "Subscriptions", shapes.Subscription, takes=shapes.Changed, loose=True)
 def change(id: int) -> Response:
     """Other settings, of those named alone; a header of null is sent no longer. The calendar is read anew then."""
     given, subscriptions = _given(), access.parts().subscriptions
@@ -80,6 +96,7 @@ def change(id: int) -> Response:
 
 
 @bp.delete(ONE)
+@call("removeSubscription", "Subscriptions", status=204)
 def remove(id: int) -> Response:
     """Pull it no longer and forget it; what it wrote stays."""
     access.parts().subscriptions.remove(id)
@@ -87,32 +104,42 @@ def remove(id: int) -> Response:
 
 
 @bp.post(f"{ONE}/run")
-def run(id: int) -> Response:
-    """Pull it now; `?approve=true` is a yes to the plan that is held."""
-    approved = uploads.flag(request.values, "approve")
-    visit = access.parts().subscriptions.run(id, approved=approved)
+@call(
+    "runSubscription",
+    "Subscriptions",
+    shapes.Visit,
+    also={status: [shapes.Visit] for status in sorted(set(VISITED.values()))},
+    asks=shapes.Pulled,
+)
+def run(id: int, asked: shapes.Pulled) -> Response:
+    """Pull it now; `approve` is a yes to the plan that is held. 202 where a plan waits or was left half-way, 409 where
+    somebody else is at it, 422 where it is forbidden, 502 where the other server has none."""
+    visit = access.parts().subscriptions.run(id, approved=asked.approve)
     return as_json(visit_to_json(visit), VISITED.get(visit.what, 200))
 
 
 @bp.post(f"{ONE}/enable")
+@call("enableSubscription", "Subscriptions", shapes.Subscription)
 def enable(id: int) -> Response:
     """Pull it again, at once, also if it was parked."""
     access.parts().subscriptions.enable(id)
-    return one(id)
+    return one(id=id)
 
 
 @bp.post(f"{ONE}/disable")
+@call("disableSubscription", "Subscriptions", shapes.Subscription)
 def disable(id: int) -> Response:
     """Pull it no longer until it is enabled."""
     access.parts().subscriptions.disable(id)
-    return one(id)
+    return one(id=id)
 
 
 @bp.get(f"{ONE}/history")
-def history(id: int) -> Response:
-    """What happened to it, the newest first; `?count=` says how much, at most."""
-    count = min(max(request.args.get("count", 50, int), 1), 500)
-    return as_json({"history": [visit_to_json(visit) for visit in access.parts().subscriptions.history(id, count)]})
+@call("historyOfSubscription", "Subscriptions", shapes.History, asks=shapes.HistoryAsked)
+def history(id: int, asked: shapes.HistoryAsked) -> Response:
+    """What happened to it, the newest first."""
+    visits = access.parts().subscriptions.history(id, asked.count or asked.limit)
+    return as_json({"history": [visit_to_json(visit) for visit in visits]})
 
 
 def _given() -> dict[str, Any]:

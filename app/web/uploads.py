@@ -39,7 +39,7 @@ FIELDS = {
     "token",
     "background",
 }
-FIELDS |= {"include", "exclude", "rename", "floating", "csrf_token", "route"}
+FIELDS |= {"include", "exclude", "rename", "floating", "csrf_token", "route", "preview"}
 CALENDAR_TYPES = {"text/calendar", "application/octet-stream", "application/ics"}
 
 
@@ -131,6 +131,13 @@ def queue(job: Import, parts: Parts) -> Run:
     """Have a worker do it: it is kept, and told by its number."""
     _require_wet(job)
     return parts.told_a_worker(parts.imports.queue(job))
+
+
+def preview(job: Import, parts: Parts) -> Run:
+    """Have its plan kept for a yes: it is told by its number."""
+    if job.dry_run:
+        raise BadUpload("a dry run is kept nowhere: leave 'preview' or 'dry_run' away")
+    return parts.imports.preview(job)
 
 
 def queue_routed(job: Import, routes: Routes, parts: Parts) -> Batch:
