@@ -16,6 +16,7 @@ COMMANDS = {
     "check-config": "checking:check_config",
     "status": "status:status",
     "calendars": "calendars:calendars",
+    "connections": "connections:connections_command",
     "check-connections": "connections:check_connections",
     "quota": "connections:quota",
     "settings": "connections:settings",

@@ -1,4 +1,4 @@
-"""`check-connections`, `quota` and `settings`: whether each LMS answers, what it has left, and what is set up."""
+"""`connections`, `check-connections`, `quota`, `settings`: whether each LMS answers, what it has left, what is set."""
 
 from __future__ import annotations
 
@@ -18,10 +18,38 @@ from app.cli.terminal import moment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.connections import Trial
+    from app.connections import Connected, Trial
     from app.settings import Setting
     from app.store.slices import Slice
     from app.weather import Weather
+
+
+@click.command("connections")
+@json_option
+def connections_command(as_json: bool) -> None:
+    """The LMSs of the configuration: what each can, how its readings stand, what is left of its quota. Asks none.
+
+    Example: calbridge connections
+    """
+    from app.connections import every_one
+
+    joined = parts()
+    columns: Sequence[Column[Connected]] = [
+        Column("LMS", lambda one: one.name),
+        Column("bridge", lambda one: one.bridge),
+        Column("address", lambda one: one.address, folds=True),
+        Column("can", _abilities),
+        Column("calendars", lambda one: one.standing.calendars, right=True),
+        Column("failing", lambda one: one.standing.failing, right=True),
+        Column("last reading", lambda one: moment(one.standing.read_at, joined.config.zone)),
+        Column("quota", lambda one: one.weather.sky),
+        Column("problem", lambda one: one.standing.problem, folds=True),
+    ]
+    tell(every_one(joined), columns, lambda one: one.to_json(), as_json)
+
+
+def _abilities(one: Connected) -> str:
+    return ", ".join(name for name, can in (("read", one.reads), ("write", one.writes), ("link", one.links)) if can)
 
 
 @click.command("check-connections")

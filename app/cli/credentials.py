@@ -149,14 +149,18 @@ def link_list(wanted: Slice, as_json: bool) -> None:
     """
     from app.connections import linked
     from app.store.slices import part_of_all
-    from app.store.values import calendar_to_json
 
-    found = part_of_all([one for _, one in linked(parts())], wanted, lambda one: f"{one.ref} {one.name}")
-    columns: Sequence[Column[Calendar]] = [
-        Column("calendar", lambda one: one.ref),
-        Column("name", lambda one: one.name, folds=True),
+    found = part_of_all(linked(parts()), wanted, lambda one: f"{one[1].ref} {one[1].name}")
+    columns: Sequence[Column[tuple[str, Calendar]]] = [
+        Column("calendar", lambda one: one[1].ref),
+        Column("name", lambda one: one[1].name, folds=True),
     ]
-    tell_part(found, columns, calendar_to_json, as_json)
+    tell_part(found, columns, _link_to_json, as_json)
+
+
+def _link_to_json(one: tuple[str, Calendar]) -> dict[str, str]:
+    lms, calendar = one
+    return {"lms": lms, "calendar": str(calendar.ref), "name": calendar.name}
 
 
 @link.command("remove")

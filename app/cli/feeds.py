@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from app.parts import Parts
     from app.store.slices import Slice
 
+FIRST = "first"
+"""The name of the token that a feed begins with."""
+
 
 @click.group()
 def feed() -> None:
@@ -49,7 +52,7 @@ def feed_list(wanted: Slice, as_json: bool) -> None:
         Column("state", _standing),
         Column("title", lambda one: one.title, folds=True),
     ]
-    tell_part(found, columns, lambda one: one.to_json() | {"bytes": joined.feeds.size(one)}, as_json)
+    tell_part(found, columns, lambda one: _told(joined, one), as_json)
     for one in found.items:
         _warn(joined, one)
 
@@ -96,16 +99,9 @@ def feed_show(slug: str, as_json: bool) -> None:
 
 
 def _told(joined: Parts, one: Feed) -> dict[str, Any]:
-    state = joined.feeds.state(one)
-    read_at, next_check = (state.read_at, state.next_check) if state else (None, None)
-    return one.to_json() | {
-        "links": dict(_links(joined, one)),
-        "bytes": joined.feeds.size(one),
-        "events": joined.feeds.count(one),
-        "read_at": read_at and read_at.isoformat(),
-        "next_check": next_check and next_check.isoformat(),
-        "problem": state.problem if state else "",
-    }
+    from app.web.links import feed_to_json
+
+    return feed_to_json(joined.feeds, one, _base(joined))
 
 
 @feed.command("preview")
@@ -191,7 +187,7 @@ def feed_add(
     for ref in refs:
         joined.source(ref.lms)
     added, token = joined.feeds.add(slug, title or slug, *refs, public=public, settings=settings)
-    _say_links(joined, added.slug, token, as_json)
+    _say_links(joined, added, token, _told(joined, added) if as_json else None)
     outcome = joined.feeds.refresh(added.slug)
     if outcome.did is Did.FAILED:
         say(f"It cannot be read yet: {outcome.problem}", err=True)
@@ -255,7 +251,8 @@ def feed_rotate(slug: str, as_json: bool) -> None:
     Example: calbridge feed rotate biology
     """
     joined = parts()
-    _say_links(joined, slug, joined.feeds.rotate(slug), as_json)
+    token = joined.feeds.rotate(slug)
+    _say_links(joined, joined.feeds.by_slug(slug), token, {"slug": slug, "name": FIRST} if as_json else None)
 
 
 @feed.group("token")
@@ -293,7 +290,8 @@ def feed_token_add(
     joined = parts()
     narrow = Narrow(tuple(map(joined.named, calendars)), Privacy(privacy))
     last = _end_of(until, joined.config.zone) if until else None
-    _say_links(joined, slug, joined.feeds.add_token(slug, name, last, narrow, under), as_json)
+    token = joined.feeds.add_token(slug, name, last, narrow, under)
+    _say_links(joined, joined.feeds.by_slug(slug), token, {"slug": slug, "name": name} if as_json else None)
 
 
 def _end_of(until: str, zone: ZoneInfo) -> datetime:
@@ -388,18 +386,18 @@ def _links(joined: Parts, one: Feed) -> Sequence[tuple[str, str]]:
     return links_of(one, _base(joined))
 
 
-def _say_links(joined: Parts, slug: str, token: str | None, as_json: bool) -> None:
+def _say_links(joined: Parts, one: Feed, token: str | None, told: dict[str, Any] | None) -> None:
+    """Its addresses; those of a secret feed are in no other answer. `told` is the JSON that they are told within."""
     from app.web.links import secret_links
 
     base = _base(joined)
-    links = secret_links(slug, token, base) if token else _links(joined, joined.feeds.by_slug(slug))
-    page = f"{base}{f'/feeds/{token}' if token else '/public'}/{slug}/"
-    if as_json:
-        say_json({"slug": slug, "links": dict(links), "page": page})
+    links = secret_links(one.slug, token, base) if token else _links(joined, one)
+    if told is not None:
+        say_json(told | {"links": dict(links)})
         return
     for _, link in links:
         say(link)
-    say(f"How to subscribe: {page}")
+    say(f"How to subscribe: {base}{f'/feeds/{token}' if token else '/public'}/{one.slug}/")
     if token:
         say("The address is the credential and is shown only now; 'feed rotate' makes a new one.", err=True)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from app.feeds.feed import AT_EVERY_ADDRESS, Feed
+from app.feeds.serve import Feeds
 
 
 def links_of(feed: Feed, base: str) -> Sequence[tuple[str, str]]:
@@ -22,3 +24,15 @@ def links_of(feed: Feed, base: str) -> Sequence[tuple[str, str]]:
 def secret_links(slug: str, token: str, base: str) -> Sequence[tuple[str, str]]:
     """The same for a secret feed, at the one moment when its token is known."""
     return [(form.value, f"{base}/feeds/{token}/{slug}.{form.value}") for form in AT_EVERY_ADDRESS]
+
+
+def feed_to_json(feeds: Feeds, feed: Feed, base: str) -> dict[str, Any]:
+    """A feed with its links and how it stands, as programs are told of it; times as ISO 8601 in UTC."""
+    state = feeds.state(feed)
+    return feed.to_json() | {
+        "links": dict(links_of(feed, base)),
+        "bytes": feeds.size(feed),
+        "read_at": state.read_at.isoformat() if state and state.read_at else None,
+        "next_check": state.next_check.isoformat() if state else None,
+        "problem": feeds.absence(feed) or (state.problem if state else ""),
+    }
