@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.feeds.clients import rhythm_of
 from app.feeds.feed import Disabled, Form, NotReady, Snapshot, Unknown
 from app.feeds.serve import Feeds
-from app.web import access, month
+from app.web import access, lti, month
 from app.web.guesses import Guesses
 from app.web.lane import ALWAYS
 from app.web.language import gettext, lazy, ngettext
@@ -104,7 +104,13 @@ def secret_qr(token: str, slug: str) -> AnyResponse:
 @bp.post(f"{_TOKEN}/renew")
 def renew(token: str, slug: str) -> AnyResponse:
     """A new address for whoever holds this one, which is dead then, and those made from it too."""
-    return _held(token, slug, lambda: redirect(_path(slug, _feeds().renew(token, slug)), 303))
+
+    def renewed() -> AnyResponse:
+        made = _feeds().renew(token, slug)
+        lti.addresses().renewed(token, made)
+        return redirect(_path(slug, made), 303)
+
+    return _held(token, slug, renewed)
 
 
 @bp.post(f"{_TOKEN}/revoke")
