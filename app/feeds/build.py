@@ -64,8 +64,11 @@ def version_of(event: Event, known: Version | None, now: datetime) -> Version:
 
 
 def agreed(new: Version, others: Sequence[Version]) -> Version:
-    """The new version of an event, in line with those that other calendars of its LMS tell."""
-    same = [other for other in others if other.hash == new.hash]
+    """The new version of an event, in line with those that other calendars of its LMS tell.
+
+    One of them that has the content of now and an older number was not read since it changed there and back.
+    """
+    same = [other for other in others if other.hash == new.hash and other.sequence >= new.sequence]
     if same:
         return max(same, key=lambda other: other.sequence)
     return replace(new, sequence=max(new.sequence, *(other.sequence + 1 for other in others)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from icalendar import Calendar
 
@@ -109,6 +109,7 @@ def test_another_process_and_another_order_give_the_same_bytes(feeds: Feeds, wor
         max_size=14,
     )
 )
+@example(story=[("A", 0), ("B", 0), COURSE, ("A", 0), COURSE])
 def test_one_uid_stands_once_whatever_is_read_when(story: list[tuple[str, int] | CalendarRef | timedelta]) -> None:
     with TemporaryDirectory() as folder:
         world = new_world(Path(folder))
