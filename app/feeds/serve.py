@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -268,9 +269,14 @@ class Feeds:
         return self._shelf.size(feed.id, feed.under(Form.ICS))
 
     def count(self, feed: Feed) -> int | None:
-        """Events of the feed's ICS form, as it was last built; None where its bytes are not at hand."""
-        known = self._shelf.body(feed.id, feed.under(Form.ICS))
-        return known.body.count(b"\r\nBEGIN:VEVENT") if known else None
+        """Events of the feed's ICS form, as it was last built; None if nobody asked for it yet."""
+        return self._shelf.held(feed.id, feed.under(Form.ICS))
+
+    def build(self, slug: str) -> None:
+        """Have its ICS form built where that shows an older reading, so that it is known how large it is. What cannot
+        be built is left to whoever asks for it. Unknown if there is none."""
+        with suppress(Disabled, NotReady):
+            self._snapshot(self.by_slug(slug), Form.ICS)
 
     def readers(self, feeds: Sequence[Feed]) -> Mapping[int, Sequence[Reader]]:
         """The kinds of programs that read each of these feeds, by its id, who looked last first."""

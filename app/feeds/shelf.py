@@ -258,6 +258,11 @@ class Shelf:
         with self.engine.connect() as connection:
             return connection.execute(select(tables.feed_body.c.size).where(_body_of(feed_id, form))).scalar() or 0
 
+    def held(self, feed_id: int, form: str) -> int | None:
+        """Events of the last body; None if there was none, or none that is a calendar."""
+        with self.engine.connect() as connection:
+            return connection.execute(select(tables.feed_body.c.events).where(_body_of(feed_id, form))).scalar()
+
     def put(self, feed_id: int, form: str, body: bytes, basis: str, now: datetime) -> Body:
         """Keep a body that was built; its time of change moves only if its bytes did. Unknown if the feed is gone.
 
@@ -345,17 +350,24 @@ def _put(connection: Connection, feed_id: int, form: str, new: Body) -> datetime
     table = tables.feed_body
     old = connection.execute(select(table.c.etag, table.c.changed_at).where(_body_of(feed_id, form))).first()
     if old is None:
-        row = {"feed_id": feed_id, "form": str(form), "size": len(new.body), "etag": new.etag}
+        row = {"feed_id": feed_id, "form": str(form), "etag": new.etag, **_measured(new.body)}
         connection.execute(insert(table).values(row | {"changed_at": new.changed_at, "basis": new.basis}))
         return new.changed_at
     if old.etag == new.etag:
-        connection.execute(update(table).where(_body_of(feed_id, form)).values(basis=new.basis))
+        same = {"basis": new.basis, **_measured(new.body)}
+        connection.execute(update(table).where(_body_of(feed_id, form)).values(same))
         changed_at: datetime = old.changed_at
         return changed_at
     changed_at = max(new.changed_at, old.changed_at + timedelta(seconds=1))
-    values = {"size": len(new.body), "etag": new.etag, "changed_at": changed_at, "basis": new.basis}
+    values = {"etag": new.etag, "changed_at": changed_at, "basis": new.basis, **_measured(new.body)}
     connection.execute(update(table).where(_body_of(feed_id, form)).values(values))
     return changed_at
+
+
+def _measured(body: bytes) -> dict[str, int | None]:
+    """What is told of a body where it is not at hand."""
+    is_calendar = body.startswith(b"BEGIN:VCALENDAR")
+    return {"size": len(body), "events": body.count(b"\r\nBEGIN:VEVENT") if is_calendar else None}
 
 
 def _versions(

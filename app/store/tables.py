@@ -217,6 +217,7 @@ feed_body = Table(
         "form", String(40), primary_key=True, doc="a Form; for a narrower token's view with its name behind a colon"
     ),
     Column("size", Integer, nullable=False, server_default="0", doc="bytes of the body"),
+    Column("events", Integer, doc="in the body; null where it is no iCalendar"),
     Column("etag", String(64), nullable=False, doc="hash of the body, unquoted"),
     Column("changed_at", Instant, nullable=False, doc="since when the body has these bytes: Last-Modified"),
     Column("basis", String(64), nullable=False, doc="hash of all that the body was built from"),

@@ -72,6 +72,7 @@ def add() -> Response:
     except (ValueError, BridgeError) as error:
         return Response(_form(given, str(error)), 422)
     feeds.refresh(added.slug)
+    feeds.build(added.slug)
     return _told(added, secret) if secret else to(url_for("published.one", slug=added.slug))
 
 

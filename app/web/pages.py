@@ -49,6 +49,7 @@ def refresh(slug: str) -> Response:
     """Read its calendars now; the page that follows says what came of it."""
     parts = access.parts()
     outcome = parts.feeds.refresh(slug)
+    parts.feeds.build(slug)
     return _back(slug, feed=slug, did=outcome.did.value, at=int(parts.now().timestamp()))
 
 

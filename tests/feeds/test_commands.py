@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,8 @@ def test_a_token_for_each_device(shell: Shell) -> None:
     first, phone = shell("feed", "token", "list", "mine").stdout.splitlines()
     assert first == "first\tno end\tnobody has looked yet"
     assert phone.startswith("phone\tthrough 2999-12-31\tGoogle last looked 0 min ago; expect a change to be seen by ")
-    assert "phone: Google last looked 0 min ago; expect a change to be seen by" in client.get("/").text
+    assert "Google last looked 0 min ago; expect a change to be seen by" in client.get("/admin/feeds/mine").text
+    assert re.search(r"Google, \d+ seconds? ago", client.get("/").text)
     assert shell("feed", "token", "revoke", "mine", "--name", "phone").exit_code == 0
     assert client.get(path).status_code in (200, 404)  # within a second
     assert browser(shell.parts()).get(path).status_code == 404

@@ -1,4 +1,4 @@
-"""Note who reads and calls: when API tokens are used, and which kinds of programs read public feeds."""
+"""Note who reads what, and how much that is: tokens, the programs that read public feeds, the events of bodies."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("api_token", sa.Column("used_at", sa.DateTime(timezone=True)))
+    op.add_column("feed_body", sa.Column("events", sa.Integer()))
     op.create_table(
         "feed_reader",
         sa.Column("feed_id", sa.Integer(), nullable=False),
