@@ -68,7 +68,7 @@ def test_to_be_read_again_makes_nothing_newer(feeds: Feeds, world: World) -> Non
     world.clock.forward(timedelta(minutes=5))
     feeds.refresh(ROOM)
     before = feeds.snapshot_for_public("both", Form.ICS)
-    world.school.put("x", lesson(), course="math")  # an LMS that tells one of its calendars late
+    world.school.put("x", lesson("Optics"), course="math")  # an LMS that tells one of its calendars late
     world.clock.forward(timedelta(minutes=5))
     feeds.refresh(COURSE)
     world.school.put("x", lesson("Optics, later"), course="math")
