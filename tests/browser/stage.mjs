@@ -14,9 +14,10 @@ const WAYS = {
   plain: { viewport: { width: 360, height: 740 }, javaScriptEnabled: false },
 };
 
-/** Walk each of the ways. `walk` gets the page and the way's name, `judged(what)` for each page that is passed, and `scripted`. */
-export async function walked(walk, names = Object.keys(WAYS)) {
-  const browser = await chromium.launch({ executablePath: given.browser, args: ["--no-sandbox", "--disable-gpu"] });
+/** Walk each of the ways, in a browser with these further `args`. `walk` gets the page and the way's name, `judged(what)`
+ * for each page that is passed (or `judged(what, frame)` for one within it), and `scripted`. */
+export async function walked(walk, names = Object.keys(WAYS), args = []) {
+  const browser = await chromium.launch({ executablePath: given.browser, args: ["--no-sandbox", "--disable-gpu", ...args] });
   const told = {};
   for (const name of names) {
     const context = await browser.newContext(WAYS[name]);
@@ -26,21 +27,21 @@ export async function walked(walk, names = Object.keys(WAYS)) {
     page.on("dialog", (dialog) => { seen.errors.push(`a dialog: ${dialog.message()}`); dialog.dismiss(); });
     page.on("response", (answer) => { if (answer.status() >= 500) seen.errors.push(`${answer.status()}: ${answer.url()}`); });
     const scripted = WAYS[name].javaScriptEnabled;
-    await walk({ page, name, scripted, found: seen.found, judged: (what) => judge(page, seen, `${name}-${what}`, what, scripted) });
+    await walk({ page, name, scripted, found: seen.found, judged: (what, place = page) => judge(page, place, seen, `${name}-${what}`, what, scripted) });
     await context.close();
   }
   await browser.close();
   console.log(JSON.stringify(told));
 }
 
-async function judge(page, seen, file, what, scripted) {
-  seen.steps.push(`${what}: ${(await page.locator("h1").textContent()).trim()}`);
+async function judge(page, place, seen, file, what, scripted) {
+  seen.steps.push(`${what}: ${(await place.locator("h1").textContent()).trim()}`);
   if (given.shots) await page.screenshot({ path: join(given.shots, `${file}.png`), fullPage: true });
-  const wide = await page.locator("html").evaluate((html) => html.scrollWidth - html.clientWidth).catch(() => 0);
+  const wide = await place.locator("html").evaluate((html) => html.scrollWidth - html.clientWidth).catch(() => 0);
   if (wide > 0) seen.wide.push(`${what}: ${wide}px`);
   if (!scripted) return;
-  await page.evaluate(AXE);
-  const { violations } = await page.evaluate((values) => globalThis.axe.run(document, { runOnly: values }), RULES);
+  await place.evaluate(AXE);
+  const { violations } = await place.evaluate((values) => globalThis.axe.run(document, { runOnly: values }), RULES);
   for (const one of violations) {
     seen.faults.push(`${what}: ${one.id}: ${one.nodes.map((node) => node.html).slice(0, 3).join(" ")}`);
   }

@@ -129,11 +129,12 @@ class FakePlatform:
         return f"{pieces}.{_packed(signature)}"
 
     def _course(self, id: str) -> str:
-        """A page of the LMS with the tool in a frame, or with a link to it."""
-        query = urlencode(self.begun(request.args["as"], id))
-        begin = Markup(f"{self.tool}/lti/login?{{}}").format(query)
+        """A page of the LMS with the tool in a frame."""
+        begin = f"{self.tool}/lti/login?{urlencode(self.begun(request.args['as'], id))}"
         return Markup(
-            '<!doctype html><title>{}</title><h1>{}</h1><iframe src="{}" width="1200" height="900"></iframe>'
+            '<!doctype html><html lang="en"><title>{}</title><meta name="viewport" content="width=device-width">'
+            "<style>body {{ margin: 0 }} iframe {{ border: 0; width: 100%; height: 60rem }}</style>"
+            '<h1>{}</h1><iframe title="calbridge" src="{}"></iframe>'
         ).format(id, id, begin)
 
     def _authorize(self) -> Any:
@@ -179,8 +180,11 @@ def _packed(data: bytes) -> str:
 
 @contextmanager
 def platform(tool: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[FakePlatform]:
-    """A platform on a loopback port, where the tool at that address is registered."""
+    """A platform on a loopback port, where the tool at that address is registered.
+
+    It goes by the name of localhost, so that to a tool at 127.0.0.1 it is another site.
+    """
     fake = FakePlatform(tool, now=now)
     with serving(fake.app()) as url:
-        fake.issuer = url
+        fake.issuer = url.replace("127.0.0.1", "localhost")
         yield fake
