@@ -50,6 +50,7 @@ from app.web import (
     subscriptions_pages,
     uploads,
 )
+from app.web.callers import is_signed
 from app.web.lane import EVERYWHERE, Lane
 from app.web.problems import answer
 from app.web.proxied import Proxied
@@ -165,6 +166,15 @@ def _refused(error: HTTPException) -> Response:
 
 
 def _headers(response: Response) -> Response:
+    if response.mimetype == "text/html" and not _is_secret():
+        response.headers.setdefault("Referrer-Policy", "same-origin")
     for name, value in EVERYWHERE.items():
         response.headers.setdefault(name, value)
     return response
+
+
+def _is_secret() -> bool:
+    """Whether this page's address is not to be told, not even to us. Forms of all others are to say where they come
+    from: those of a page without referrers send `Origin: null` (Fetch, "append a request Origin header"), which over
+    plain http, where browsers send no Sec-Fetch-Site, is all that there is to tell them from those of strangers."""
+    return is_signed(request.path) or "code" in request.args

@@ -96,4 +96,10 @@ def test_pages_carry_headers_that_keep_them_to_themselves(client: FlaskClient) -
     headers = client.get("/").headers
     assert "default-src 'none'" in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["Referrer-Policy"] == "same-origin"
+
+
+def test_a_page_whose_address_is_a_secret_tells_it_nobody(campus: Parts, client: FlaskClient) -> None:
+    _, token = campus.feeds.add("secret", "Secret", CalendarRef("demo", Kind.INSTITUTION), public=False)
+    for path in (f"/feeds/{token}/secret/", "/feeds/wrong/secret/", "/approve/wrong/plan", "/sign-in/back?code=x"):
+        assert client.get(path).headers["Referrer-Policy"] == "no-referrer", path
