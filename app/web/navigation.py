@@ -22,6 +22,12 @@ PLACES = (
     ("/admin", lazy("Administration"), Right.ADMIN),
 )
 """Path, name, and what it takes to be shown."""
+OF_A_COURSE = (
+    ("/lti/subscribe", lazy("Subscribe"), Right.NONE),
+    ("/import", lazy("Import"), Right.IMPORT),
+    ("/imports", lazy("Runs"), Right.READ),
+)
+"""The same for whoever came from inside a course, and sees us within a page of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +47,20 @@ def places(who: Caller, path: str) -> list[Place]:
     return [Place(place, str(name), _is_within(path, place)) for place, name, need in PLACES if who.may(need)]
 
 
+def places_of_course(who: Caller, path: str) -> list[Place]:
+    """The same for whoever came from a course; the page of its calendar is at an address of the person's own."""
+    at = "/lti/subscribe" if is_signed(path) else path
+    return [Place(place, str(name), _is_within(at, place)) for place, name, need in OF_A_COURSE if who.may(need)]
+
+
 def _is_within(path: str, place: str) -> bool:
     return path == place or (place != "/" and path.startswith(f"{place}/"))
 
 
 def _shown() -> dict[str, Any]:
+    if session.platform() and (visitor := session.person(access.parts())):
+        shown = session.shown_name(visitor) if visitor.may(Right.IMPORT) else ""
+        return {"places": places_of_course(visitor, request.path), "who": shown, "can_sign_in": False}
     if is_signed(request.path):  # whoever comes with a link is nobody here, and guesses at links cost us nothing
         return {"places": places(NOBODY, request.path), "who": "", "can_sign_in": False}
     try:

@@ -22,6 +22,7 @@ def test_within_a_page_of_the_lms(tmp_path: Path) -> None:
             people = {"student": STUDENT, "teacher": TEACHER}
             told = walk("lti", lms=lms.issuer, file=str(tmp_path / "timetable.ics"), **people)
     assert_sound(told)
+    assert told["desktop"]["found"]["elsewhere"] == "_blank"
     for met in told.values():
         found = met["found"]
         assert found["link"].startswith(f"{house.address}/feeds/")

@@ -217,6 +217,13 @@ class TestStudents:
         visitor.launch(STUDENT)
         assert visitor.get("/import").status_code == 403
 
+    def test_a_page_within_the_lms_leads_to_what_is_of_the_course(self, visitor: Visitor) -> None:
+        page = visitor.get(visitor.address()).text
+        assert re.findall(r'<li><a href="(/[^"]*)"', page) == ["/lti/subscribe"]
+        visitor.launch(TEACHER)
+        page = visitor.get("/import").text
+        assert re.findall(r'<li><a href="(/[^"]*)"', page) == ["/lti/subscribe", "/import", "/imports"]
+
 
 class TestTeachers:
     def test_a_teacher_comes_to_the_import_page_with_the_calendar_chosen(self, visitor: Visitor) -> None:

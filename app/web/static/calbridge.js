@@ -6,13 +6,19 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
     const field = document.getElementById(button.dataset.copy);
     field.select();
-    await navigator.clipboard.writeText(field.value);
+    try { await navigator.clipboard.writeText(field.value); }
+    catch { document.execCommand("copy"); } // within another's page the clipboard may be closed to us
     button.textContent = button.dataset.copied;
     setTimeout(() => { button.textContent = label; }, 1500);
   });
 }
 
 document.documentElement.classList.add("script");
+
+// Within another's page, what leads elsewhere opens in a window of its own: few sites let themselves be framed.
+if (window.top !== window) {
+  for (const link of document.querySelectorAll("a[href^='http']")) link.target = "_blank";
+}
 
 // A file dropped on the field is as if it had been chosen.
 for (const place of document.querySelectorAll("[data-drop]")) {

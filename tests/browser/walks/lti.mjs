@@ -16,6 +16,12 @@ await walked(async ({ page, scripted, found, judged }) => {
   await judged("student", student);
   found.link = await student.locator("#ics").inputValue();
   found.calendar = await (await page.request.get(found.link)).text();
+  if (scripted) {
+    const copy = student.locator(".link button").first();
+    await copy.click();
+    await student.getByRole("button", { name: "Copied" }).waitFor();
+  }
+  found.elsewhere = await student.locator("a[href*='outlook']").first().getAttribute("target");
   const again = await opened(given.student);
   found.again = await again.locator("#ics").inputValue();
 
