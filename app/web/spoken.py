@@ -8,18 +8,24 @@ anew. One that no pattern fits stays as it is, and is marked as English, for tho
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 from flask import Flask
 from markupsafe import Markup, escape
 
 from app.web.language import SOURCE, catalogue, language
-from app.web.sentences import SENTENCES, Sentence
+from app.web.sentences import SENTENCES
+from app.web.sentences.sentence import Sentence
 
 _PLACE = re.compile(r"%\((\w+)\)s")
-REASONS = {"why", "then"}
-"""Places of a pattern in which another sentence stands."""
+REASONS = {"why", "then", "events", "client"}
+"""Places of a pattern in which another sentence stands; `list` is one of several, with commas."""
+_BEFORE = re.compile(r"(?P<name>[^\s:]+): (?P<rest>.+)", re.DOTALL)
+"""A sentence that says first of what it speaks: a setting, a calendar."""
+_NEXT = re.compile(r"(?<=[.!?]) (?=[A-Z0-9'])")
+MOST_PIECES = 8
+"""Sentences after the first ones are taken for one."""
 LONGEST = 4000
 """Letters of a sentence that is looked at."""
 
@@ -28,6 +34,7 @@ def install(app: Flask) -> None:
     """Templates write `{{ sentence|spoken }}`, and `{{ sentence|plain }}` where no markup can be."""
     app.add_template_filter(spoken)
     app.add_template_filter(plain)
+    app.add_template_filter(listed)
 
 
 def spoken(sentence: object) -> Markup:
@@ -36,7 +43,12 @@ def spoken(sentence: object) -> Markup:
     if language() == SOURCE:
         return escape(text)
     told = translated(text)
-    return Markup('<span lang="en">{}</span>').format(text) if told is None else escape(told)
+    return Markup(" ").join(_pieces(text)) if told is None else escape(told)
+
+
+def listed(sentences: object) -> Markup:
+    """The same for several in one, with commas between them."""
+    return Markup(", ").join(spoken(each) for each in str(sentences).split(", "))
 
 
 def plain(sentence: object) -> str:
@@ -53,7 +65,20 @@ def translated(text: str) -> str | None:
     for sentence, pattern in _patterns():
         if found := pattern.fullmatch(text):
             return _told(sentence, found.groupdict())
-    return None
+    before = _BEFORE.fullmatch(text)
+    told = translated(before["rest"]) if before else None
+    return f"{before['name']}: {told}" if before and told else None
+
+
+def _pieces(text: str) -> Iterator[Markup]:
+    """Several sentences one after the other, each as far as it is known: as many at once as one pattern takes."""
+    rest = _NEXT.split(text)[:MOST_PIECES]
+    rest[-1] = text[len(" ".join(rest[:-1])) :].strip()
+    while rest:
+        tries = ((taken, translated(" ".join(rest[:taken]))) for taken in range(len(rest), 0, -1))
+        taken, told = next((pair for pair in tries if pair[1] is not None), (1, None))
+        yield Markup('<span lang="en">{}</span>').format(rest[0]) if told is None else escape(told)
+        rest = rest[taken:]
 
 
 def _told(sentence: Sentence, values: Mapping[str, str | None]) -> str | None:
@@ -69,6 +94,8 @@ def _told(sentence: Sentence, values: Mapping[str, str | None]) -> str | None:
 
 
 def _filled(name: str, value: str) -> str:
+    if name == "list":
+        return ", ".join(translated(each) or each for each in value.split(", "))
     return (translated(value) or value) if name in REASONS else value
 
 

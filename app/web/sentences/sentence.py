@@ -1,12 +1,7 @@
-"""The sentences that the core composes and that pages show, as patterns for `app.web.spoken` and the catalogues.
-
-Each stands here as the code that makes it writes it; a test holds them together. `%(why)s` and `%(then)s` are places of
-another sentence, `%(num)s` is the number that decides between the two forms of `counted`.
-"""
+"""A sentence of the core, as a pattern."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -26,6 +21,3 @@ def says(text: str) -> Sentence:
 def counted(one: str, many: str) -> Sentence:
     """A sentence whose form depends on a number."""
     return Sentence(one, many)
-
-
-SENTENCES: Sequence[Sentence] = ()
