@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import fcntl
 import json
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
 import termios
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +49,9 @@ class Shell:
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-m", "app.cli", "--config", str(self.config), *words]
 
-    def on_a_terminal(self, *words: str, columns: int = 80, **environment: str) -> tuple[int, str]:
-        """The exit status, and all that came to a terminal of so many columns."""
+    def on_a_terminal(self, *words: str, columns: int = 80, until: str = "", **environment: str) -> tuple[int, str]:
+        """The exit status, and all that came to a terminal of so many columns. Once `until` is seen, it is stopped as
+        by Ctrl-C."""
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
         told = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "NO_COLOR", "CI"}}
@@ -54,21 +59,22 @@ class Shell:
             self.command(*words), stdout=theirs, stderr=theirs, env={**told, "TERM": "xterm-256color", **environment}
         ) as process:
             os.close(theirs)
-            said = _all_of(ours)
+            said = ""
+            for some in _read(ours):
+                said += some
+                if until and until in said:
+                    process.send_signal(signal.SIGINT)
+                    until = ""
         os.close(ours)
         return process.returncode, said
 
 
-def _all_of(terminal: int) -> str:
-    said = b""
-    while True:
-        try:
-            some = os.read(terminal, 65536)
-        except OSError:  # nobody writes there any more
-            return said.decode()
-        if not some:
-            return said.decode()
-        said += some
+def _read(terminal: int) -> Iterator[str]:
+    """What comes to it until nobody writes there any more."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with suppress(OSError):
+        while some := os.read(terminal, 65536):
+            yield decoder.decode(some)
 
 
 def records(result: Result) -> list[dict[str, Any]]:

@@ -60,7 +60,7 @@ def test_a_part_of_what_is_in_hand_is_the_same() -> None:
 
 def test_feeds_are_told_of_as_the_api_does(shell: Shell, parts: Parts) -> None:
     shell("refresh")
-    asked = browser(parts).get("/api/feeds").json["feeds"]
+    asked = browser(parts).get("/api/feeds").get_json()["feeds"]
     told = records(shell("feed", "list", "--json"))
     base = {"http://127.0.0.1:8600": "http://localhost"}
     for one in told:
@@ -90,7 +90,7 @@ def test_lists_have_the_shapes_of_the_api(
     audit.note(parts.engine, Deed(parts.now(), "jane", "POST /api/imports", "calendar=x"))
     told = records(shell(*words, "--json"))
     asked = create_app(parts).test_client().get(path)
-    assert told == asked.json[name]
+    assert told == asked.get_json()[name]
 
 
 def test_runs_are_listed_with_what_came_of_them(shell: Shell) -> None:

@@ -1,4 +1,4 @@
-"""What reaches a terminal: as wide as that is, in a zone that is named, and harmless, whatever titles strangers write."""
+"""What reaches a terminal: as wide as that is, in a zone that is named, and harmless whatever titles hold."""
 
 from __future__ import annotations
 
