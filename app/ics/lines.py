@@ -49,12 +49,12 @@ class Source:
     def __init__(self, data: bytes | BinaryIO, cap: int) -> None:
         self._file = BytesIO(data) if isinstance(data, bytes) else data
         self.size = self._file.seek(0, SEEK_END)
-        self._head = self._bytes(0, _PIECE)
+        self._head = self.raw(0, _PIECE)
         self._refuse_others(cap)
 
     def texts(self) -> Iterator[Text]:
         """The texts in their order; one ends where an event begins, or the file ends."""
-        for raw, cuts in self._pieces():
+        for raw, cuts in self.pieces():
             texts = self._unfolded(raw).split("\nBEGIN:VEVENT")
             if len(texts) == len(cuts) - 1:
                 texts[1:] = ["BEGIN:VEVENT" + text for text in texts[1:]]
@@ -64,9 +64,10 @@ class Source:
 
     def text(self, begin: int, end: int) -> str:
         """A text that `texts` told of, once more."""
-        return self._unfolded(self._bytes(begin, end).rstrip(b"\r\n"))
+        return self._unfolded(self.raw(begin, end).rstrip(b"\r\n"))
 
-    def _bytes(self, begin: int, end: int) -> bytes:
+    def raw(self, begin: int, end: int) -> bytes:
+        """These bytes of the file."""
         self._file.seek(begin)
         return self._file.read(max(0, min(end, self.size) - begin))
 
@@ -76,22 +77,22 @@ class Source:
         return "\n".join(map(_rescued, text.split("\n"))) if strange else text
 
     def _folded(self, raw: bytes) -> tuple[str, bool]:
-        return (_undented(decode(raw)), True) if self._whole else _decoded(raw)
+        return (_undented(decode(raw)), True) if self.whole else _decoded(raw)
 
     @cached_property
-    def _whole(self) -> bool:
+    def whole(self) -> bool:
         """Whether the file can only be decoded as one: it is in UTF-16, or blanks stand before all its lines."""
         return _WHOLE.match(self._head) is not None
 
-    def _pieces(self) -> Iterator[tuple[bytes, list[int]]]:
+    def pieces(self) -> Iterator[tuple[bytes, list[int]]]:
         """Bytes that end where an event begins, without the line end before it, and at which bytes texts begin."""
-        if self._whole:
-            yield self._bytes(0, self.size), [0, self.size]
+        if self.whole:
+            yield self.raw(0, self.size), [0, self.size]
             return
         begin = 3 if self._head[:3] == b"\xef\xbb\xbf" else 0
         rest = b""
         while (read := begin + len(rest)) < self.size:
-            piece = rest + self._bytes(read, read + max(_PIECE, len(rest)))  # or the time would grow with its square
+            piece = rest + self.raw(read, read + max(_PIECE, len(rest)))  # or the time would grow with its square
             seen = max(0, len(rest) - _LONG)
             at = [0, *(match.start() + 1 for match in _EVENT.finditer(piece, seen))]
             if at[-1]:
@@ -102,7 +103,7 @@ class Source:
 
     @cached_property
     def _starts(self) -> array[int]:
-        raw = chain.from_iterable(self._folded(raw)[0].split("\n") for raw, _ in self._pieces())
+        raw = chain.from_iterable(self._folded(raw)[0].split("\n") for raw, _ in self.pieces())
         return array("I", (number for number, line in enumerate(raw, 1) if number == 1 or line[:1] not in (" ", "\t")))
 
     def number(self, index: int) -> int:
@@ -112,7 +113,7 @@ class Source:
     def _refuse_others(self, cap: int) -> None:
         if self.size > cap:
             raise NotACalendar(f"The file has {self.size:,} bytes, and at most {cap:,} are read: send it in parts.")
-        pieces = (self._bytes(begin, begin + _PIECE) for begin in range(0, self.size, _PIECE))
+        pieces = (self.raw(begin, begin + _PIECE) for begin in range(0, self.size, _PIECE))
         if not any(_SOMETHING.search(piece) for piece in pieces):
             raise NotACalendar("The file is empty: look whether the calendar was exported at all.")
         for magic, what in _MAGIC.items():

@@ -94,6 +94,22 @@ def without_collector() -> Iterator[None]:
             gc.enable()
 
 
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """How much of a file's limits was used up: `occurrences`, steps of `work`, and `costs` of rules."""
+
+    occurrences: int = 0
+    work: int = 0
+    costs: int = 0
+
+    def within(self, limits: Limits) -> bool:
+        return self.occurrences <= limits.occurrences and self.work <= limits.work and self.costs <= limits.costs
+
+    def also(self, other: Spent) -> Spent:
+        """What both take together."""
+        return Spent(self.occurrences + other.occurrences, self.work + other.work, self.costs + other.costs)
+
+
 @dataclass(slots=True)
 class Opened:
     """A file whose zones are known, and whose events are asked for once, in one of three ways."""
@@ -104,6 +120,16 @@ class Opened:
     days: tzinfo | None
     late: Callable[[], bool] = never
     events: int = 0
+    laid_out: int = 0
+    expander: Expander | None = None
+
+    @property
+    def spent(self) -> Spent:
+        """What was asked of the limits of a file until now."""
+        if self.expander is None:
+            return Spent()
+        limits = self.expander.limits
+        return Spent(self.laid_out, limits.work - self.expander.work.left, limits.costs - self.expander.costs)
 
     def families(self) -> Iterator[list[Entry]]:
         """The events of each UID, understood."""
@@ -149,6 +175,7 @@ class Opened:
         """Each of these families laid out in time, until there are too many occurrences."""
         cutter = self.gathered.cutter
         expander = Expander(self.bounds, cutter.limits, self.days, self._note_once(), cutter.lanes, self.late)
+        self.expander = expander
         left = most = cutter.limits.occurrences
         for number, family in enumerate(families):
             if not number % 100 and self.late():
@@ -163,6 +190,7 @@ class Opened:
                 yield timeline[:left]
                 return
             left -= len(timeline)
+            self.laid_out = most - left
             yield timeline
 
     def _note_once(self) -> Callable[..., None]:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Engine
 
-from app.ics import Limits, NotACalendar, Problem, Reading, read_occurrences
-from app.ics.expand import Bounds
+from app.ics import Limits, NotACalendar, Reading
 from app.ics.floating import NOBODY_SAID, Floating
-from app.ics.read import open_calendar
-from app.imports.body import Data, opened
+from app.imports.body import Data
 from app.imports.deciding.basis import basis_of, same_again
 from app.imports.deciding.case import Case, Retrying
 from app.imports.deciding.decide import Importing, Purging, Restoring, Undoing
@@ -26,7 +24,9 @@ from app.imports.deciding.rules import NO_RULES, Rules
 from app.imports.drift.changes import Drift
 from app.imports.drift.changes import Policy as DriftPolicy
 from app.imports.drift.policies import Policies
+from app.imports.reading import Files, Read
 from app.imports.record.held import RESUMABLE, TAKEN_UP, TRIED_AGAIN, HeldImports
+from app.imports.record.imprints import Imprints
 from app.imports.record.outcome import Outcome
 from app.imports.record.pages import Pages
 from app.imports.record.report import Progress, Report, report_to_json
@@ -77,12 +77,13 @@ class Imports:
         self._zone = zone
         self._guard = guard
         self._partner = partner
-        self._limits = limits
+        self._limits = limits or Limits()
         self._policy = policy
         self._policies = policies or Policies(engine)
         self._runs = Runs(engine, now)
         self._held = HeldImports(engine)
         self._pages = Pages(engine)
+        self._files = Files(Imprints(engine), zone, self._limits, partner, now)
         self._works = Works(engine, self._runs, self._held, policy, partner, zone, now, changed, self._policies, guard)
 
     def run(
@@ -114,7 +115,7 @@ class Imports:
     def do(self, job: Import, progress: Progress | None = None) -> Outcome:
         """The same for an import as a value, whose window is in the home zone."""
         sink = self._sink(job.calendar)
-        basis = basis_of(job, sink, self._limits or Limits(), self._partner)
+        basis = basis_of(job, sink, self._limits, self._partner)
         if same := self._unchanged(job, basis):
             return same
         case = self._import(job, sink)
@@ -165,7 +166,7 @@ class Imports:
     def _taken_up(self, waiting: Run, job: Import, stopping: Callable[[], bool]) -> Outcome:
         """Only a worker that dies, or a fault of ours, leaves it counted as tried."""
         sink = self._sink(job.calendar)
-        basis = basis_of(job, sink, self._limits or Limits(), self._partner)
+        basis = basis_of(job, sink, self._limits, self._partner)
         case = self._import(job, sink, self.planned(waiting))
         try:
             outcome = self._works.wet(case, basis=basis, waiting=waiting, stopping=stopping)
@@ -347,10 +348,11 @@ class Imports:
         """`planned` is what a yes was given to."""
         sink = sink or self._sink(job.calendar)
         if job.part is not None:
-            reading, elsewhere = job.part.of(self._read(job))
+            reading, elsewhere = job.part.of(self.reading(job))
             return self._importing(job, reading, self._wishes(job, reading, sink), elsewhere, sink, planned)
-        reading, wanted = self._read_in_portions(job, sink)
-        return self._importing(job, reading, wanted, NOTHING_UNREAD, sink, planned)
+        revision = self._ledger(job.calendar, job.window).revision()
+        read = self._files.read(job, sink, revision, overwrite=self._overwrites(job), whole=planned is not None)
+        return self._importing(job, read.reading, read.wishes, NOTHING_UNREAD, sink, planned, read)
 
     def _wishes(self, job: Import, reading: Reading, sink: Sink) -> Wishes:
         wanted = Wishing(sink, job.window)
@@ -365,19 +367,31 @@ class Imports:
         elsewhere: Unread,
         sink: Sink,
         planned: Mapping[str, Any] | None = None,
+        read: Read | None = None,
     ) -> Case:
-        overwrite = self._policies.of(job.calendar)(job.source) is DriftPolicy.OVERWRITE
         purpose = Importing(
-            job, reading, wanted, self._guard, self._runs.previous, planned, overwrite, elsewhere=elsewhere
+            job,
+            reading,
+            wanted,
+            self._guard,
+            self._runs.previous,
+            planned,
+            self._overwrites(job),
+            elsewhere=elsewhere,
+            kept=read.kept if read else None,
+            remember=read.remember if read else None,
         )
         asked = planned is None and (job.dry_run or not job.approved)
         return Case(purpose, sink, self._ledger(job.calendar, job.window), asked=asked)
+
+    def _overwrites(self, job: Import) -> bool:
+        return self._policies.of(job.calendar)(job.source) is DriftPolicy.OVERWRITE
 
     # For a file that goes into many calendars
 
     def reading(self, job: Import) -> Reading:
         """The file whole, whatever becomes of it. NotACalendar as `run`."""
-        return self._read(job)
+        return self._files.occurrences(job)
 
     def check_target(self, calendar: CalendarRef) -> None:
         """Denied where this calendar can never be written."""
@@ -409,50 +423,3 @@ class Imports:
         sink = self._open_sink(calendar.lms)
         sink.check_target(calendar)
         return sink
-
-    def _late(self, limits: Limits) -> Callable[[], bool]:
-        """Whether the time for one file is up, counted from now."""
-        end = self._now() + timedelta(seconds=limits.seconds)
-        return lambda: self._now() >= end
-
-    def _read(self, job: Import) -> Reading:
-        start, end = job.window.start, job.window.end
-        limits = self._limits or Limits()
-        reading = read_occurrences(
-            opened(job.data),
-            start,
-            end,
-            zone=self._zone,
-            source_zone=job.zone,
-            floating=job.floating,
-            limits=limits,
-            late=self._late(limits),
-        )
-        return _told(reading)
-
-    def _read_in_portions(self, job: Import, sink: Sink) -> tuple[Reading, Wishes]:
-        """What the file wants, and the reading without its occurrences: it is never held whole."""
-        limits = self._limits or Limits()
-        found = open_calendar(
-            opened(job.data),
-            (job.zone, self._zone, job.floating),
-            Bounds.of(job.window.start, job.window.end, self._zone),
-            limits,
-            late=self._late(limits),
-        )
-        wanted = Wishing(sink, job.window)
-        for portion in found.portions():
-            wanted.add((one.id.uid for one in portion), job.rules.taken(portion))
-        return _told(found.reading(())), wanted.all()
-
-
-def _told(reading: Reading) -> Reading:
-    if reading.events or reading.problems:
-        return reading
-    return replace(reading, problems=(Problem(1, without_events(reading.ignored)),))
-
-
-def without_events(ignored: Mapping[str, int]) -> str:
-    """What is said of a file that holds none."""
-    held = " and ".join(f"{count:,} {kind}" for kind, count in sorted(ignored.items()))
-    return f"the file holds no events: it has {held}" if held else "the file holds no events"

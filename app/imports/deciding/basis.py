@@ -42,13 +42,18 @@ _SPECIMENS = (
 
 def basis_of(job: Import, sink: Sink, limits: Limits, partner: str) -> str | None:
     """The hash, hex. None where this machine does not say which zones it has: then there is no telling."""
+    terms = terms_of(job, sink, limits, partner)
+    return hashlib.sha256(terms + b"\0" + hashed(job.data)).hexdigest() if terms else None
+
+
+def terms_of(job: Import, sink: Sink, limits: Limits, partner: str) -> bytes | None:
+    """All that is in it but the file. None as above."""
     zones = zonerules.in_force()
     if zones is None:
         return None
     terms = replace(job, data=b"", dry_run=False, approved=False)
     program = (version("calbridge"), sys.version_info[:3], zones, limits, partner)
-    known = repr((terms, program, sink.rules, [_fitted(sink, one) for one in _SPECIMENS]))
-    return hashlib.sha256(known.encode() + b"\0" + hashed(job.data)).hexdigest()
+    return repr((terms, program, sink.rules, [_fitted(sink, one) for one in _SPECIMENS])).encode()
 
 
 def same_again(job: Import, last: Row[Any]) -> Outcome:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 from app.ics import Reading
@@ -12,14 +13,18 @@ from app.imports.body import Data
 from app.imports.deciding.content import identified
 from app.imports.deciding.desire import Wishes
 from app.imports.deciding.guard import Guard, Names, ReadingFacts, surprises
-from app.imports.deciding.plan import NOTHING_UNREAD, Desired, Plan, Unread, make_plan
-from app.imports.deciding.portions import Entries, plan_in_portions
+from app.imports.deciding.imprint import name_in
+from app.imports.deciding.plan import NOTHING_UNREAD, Plan, Unread, make_plan
+from app.imports.deciding.portions import Entries, Part, plan_in_portions
 from app.imports.deciding.undo import purge_plan, undo_plan
 from app.imports.drift.changes import Drift, restore_plan
+from app.imports.record.imprints import Remembered
+from app.imports.record.outcome import Outcome
 from app.imports.record.report import Note
 from app.imports.record.runs import Kind
+from app.imports.spool import in_blocks
 from app.imports.subscription import Import, Match, Mode
-from app.imports.writing.ledger import Ledger
+from app.imports.writing.ledger import PAGE, Ledger
 from bridges.contract import SinkRules
 from bridges.model import OccurrenceId
 
@@ -60,6 +65,37 @@ class Purpose(Protocol):
         """What is to be done to a calendar whose (settled) ledger this is. `now` is aware."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """What of a file is as it was the last time, and was not read: `unchanged` occurrences stand as it wants them, as
+    long as the ledger has that `revision`.
+
+    `look` are the names (deciding.imprint) of further UIDs whose entries have to be looked at, for the file has them no
+    more; `whole` reads all of it after all.
+    """
+
+    unchanged: int
+    revision: int
+    look: frozenset[int]
+    whole: Callable[[], Wishes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Few:
+    """What of a ledger has to do with some UIDs: it is read for them alone."""
+
+    ledger: Ledger
+    names: frozenset[int]
+
+    def of(self, uids: Iterable[str]) -> Entries:
+        return self.ledger.of(uids)
+
+    def besides(self, uids: Container[Any], source: str) -> Iterator[Entries]:
+        if self.names:
+            gone = (uid for uid in self.ledger.uids() if name_in(uid) in self.names and uid not in uids)
+            yield from map(self.ledger.of, in_blocks(gone, PAGE))
+
+
 @dataclass(frozen=True, slots=True)
 class Importing:
     """Write a file. `previous` counts the events of the last one; `planned` is the plan that a yes was given to.
@@ -78,6 +114,9 @@ class Importing:
     """What a routed file wants in another calendar, where it does not stand yet: here it stays."""
     against: tuple[str, ...] = ()
     """What stands against all calendars of a routed file together."""
+    kept: Kept | None = None
+    remember: Callable[[Outcome], Remembered | None] | None = None
+    """Makes the imprint of the file, once it is known what came of it."""
 
     kind = Kind.IMPORT
 
@@ -90,24 +129,43 @@ class Importing:
         return self.job.data
 
     def decide(self, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision:
+        """Of what differs from the last file alone, if what was kept of it stands, and nobody could object."""
+        if self.kept is None:
+            return self._decide(ledger, rules, now)
+        of_the_rest = self._decide_rest(self.kept, ledger, rules, now)
+        return of_the_rest or replace(self, wishes=self.kept.whole(), kept=None).decide(ledger, rules, now)
+
+    def _decide_rest(self, kept: Kept, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision | None:
+        """None where there is doubt: then the whole file is decided about."""
+        job = self.job
+        if self.planned is not None or ledger.revision() != kept.revision or ledger.names_by_content(job.source):
+            return None
+        book = _Few(ledger, kept.look)
+        rest = plan_in_portions(self.wishes, book, self._part(rules, now), whole=job.mode is not Mode.ADD)
+        plan = replace(rest, unchanged=rest.unchanged + kept.unchanged)
+        facts = self._facts(self.wishes.uids, range(len(self.wishes.ids) + kept.unchanged))
+        if not (job.approved and not job.dry_run) and not self.guard.is_silent(plan, kept.unchanged, facts):
+            return None
+        return Decision(plan, self.against, self.wishes.unfit)
+
+    def _part(self, rules: SinkRules, now: datetime) -> Part:
+        job = self.job
+        return partial(
+            make_plan,
+            calendar=job.calendar,
+            source=job.source,
+            scope=job.window,
+            rules=rules,
+            now=now,
+            unread=self._unread(),
+            grace=None if job.mode is Mode.ADD else job.grace,
+            overwrite=self.overwrite,
+        )
+
+    def _decide(self, ledger: Ledger, rules: SinkRules, now: datetime) -> Decision:
         """In portions, unless events are known by their content: any of the file may then be any of the ledger."""
         job = self.job
-        unread = self._unread()
-
-        def part(wanted: Mapping[OccurrenceId, Desired], entries: Entries) -> Plan:
-            return make_plan(
-                wanted,
-                entries,
-                calendar=job.calendar,
-                source=job.source,
-                scope=job.window,
-                rules=rules,
-                now=now,
-                unread=unread,
-                grace=None if job.mode is Mode.ADD else job.grace,
-                overwrite=self.overwrite,
-            )
-
+        part = self._part(rules, now)
         if job.match is Match.UID and not ledger.names_by_content(job.source):
             plan = plan_in_portions(self.wishes, ledger, part, whole=job.mode is not Mode.ADD)
             facts = self._facts(self.wishes.uids, self.wishes.ids)
@@ -120,7 +178,7 @@ class Importing:
                 scope=job.window,
                 now=now,
                 match=job.match,
-                loosely=job.mode is Mode.REPLACE and unread == NOTHING_UNREAD,
+                loosely=job.mode is Mode.REPLACE and self._unread() == NOTHING_UNREAD,
             )
             plan = part(wanted, entries)
             facts = self._facts(self.wishes.uids.also(id.uid for id in wanted), wanted.keys())

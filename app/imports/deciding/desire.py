@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from app.imports.deciding.difference import Counts
 from app.imports.deciding.plan import Desired, Unread
 from app.imports.record.report import Deed, Note
 from app.imports.spool import Hashed, Spool, Spooled
@@ -69,6 +70,7 @@ class Wishing:
     uids: Hashed = field(default_factory=Hashed)
     ids: Hashed = field(default_factory=Hashed)
     unfit: list[tuple[When, Note]] = field(default_factory=list)
+    counts: Counts = field(default_factory=Counts)
     _first: Portion | None = None
     _spool: Spool | None = None
     _places: array[int] = field(default_factory=lambda: array("Q"))
@@ -79,6 +81,7 @@ class Wishing:
         portion = Portion(frozenset(uids), wanted)
         self.uids.update(portion.uids)
         self.ids.update(wanted)
+        self.counts.add(portion.uids, (id.uid for id in wanted))
         self.unfit += unfit
         if self._first is None:
             self._first = portion

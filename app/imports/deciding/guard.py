@@ -67,6 +67,15 @@ class Guard:
         stranger = "" if earlier.known else _another_file([plan])
         return _said(self._too_many(plan.source, gone, earlier.inside), self._too_small(gone, facts), stranger)
 
+    def is_silent(self, plan: Plan, standing: int, facts: ReadingFacts) -> bool:
+        """Whether there surely are no objections, without a look at the ledger: so many of the file's events are
+        `standing` there unchanged. False where that takes a look."""
+        gone = len(plan.deletes)
+        if len(plan.creates) * 2 > len(facts.wanted):
+            return False
+        few = gone <= self.count or gone * 2 <= self.share * (standing + gone)
+        return not gone or (standing > 0 and facts.whole and few and not self._too_small(gone, facts))
+
     def over_all(self, plans: Sequence[Plan], of: int, facts: ReadingFacts) -> list[str]:
         """Every reason to hold the plans of all calendars that one file goes into, as sentences: an event that moves
         from one to another is deleted as well. `of` counts this import's events inside the window, in all of them."""

@@ -16,6 +16,8 @@ from app.imports.spool import Pile
 from bridges.model import OccurrenceId
 
 Entries = Mapping[OccurrenceId, Entry]
+Part = Callable[[Mapping[OccurrenceId, Desired], Entries], Plan]
+"""The plan of some UIDs with their entries."""
 
 
 class Book(Protocol):
@@ -31,12 +33,12 @@ class Book(Protocol):
 def plan_in_portions(
     wishes: Wishes,
     book: Book,
-    part: Callable[[Mapping[OccurrenceId, Desired], Entries], Plan],
+    part: Part,
     *,
     whole: bool = True,
     pile: Pile[Change] | None = None,
 ) -> Plan:
-    """The plan of all portions. `part` is the plan of some UIDs with their entries; not `whole`: nothing is deleted."""
+    """The plan of all portions; not `whole`: nothing is deleted."""
     nothing = part({}, {})
     sums = _Sum(nothing, pile or Pile(place_in(nothing.window)))
     for portion in wishes.portions:

@@ -106,6 +106,18 @@ class Ledger:
         with self._lock, self._engine.connect() as connection:
             return set(map(RemoteRef, connection.execute(query).scalars()))
 
+    def uids(self) -> Iterator[str]:
+        """Every UID that has an entry."""
+        entry, last = tables.entry.c, ""
+        while True:
+            query = select(entry.uid).where(entry.calendar == str(self.calendar), entry.uid > last).distinct()
+            with self._lock, self._engine.connect() as connection:
+                page = connection.execute(query.order_by(entry.uid).limit(10 * PAGE)).scalars().all()
+            if not page:
+                return
+            yield from page
+            last = page[-1]
+
     def of(self, uids: Iterable[str]) -> Mapping[OccurrenceId, Entry]:
         """Every entry of these UIDs."""
         blocks = in_blocks(uids, PAGE)

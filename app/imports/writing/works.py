@@ -15,13 +15,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Engine
 
 from app.imports.deciding.case import Case
-from app.imports.deciding.decide import Decision
+from app.imports.deciding.decide import Decision, Importing
 from app.imports.deciding.forecast import Forecast, forecast
 from app.imports.deciding.guard import Guard
 from app.imports.drift.changes import Policy as DriftPolicy
 from app.imports.drift.look import Looking
 from app.imports.drift.policies import Policies
 from app.imports.record.held import HeldImports
+from app.imports.record.imprints import Imprints
 from app.imports.record.outcome import Outcome
 from app.imports.record.pages import Pages
 from app.imports.record.report import (
@@ -264,6 +265,7 @@ class Works:
             more |= {"basis": basis, "revision": case.ledger.revision()}
         report = report_to_json(outcome.report, outcome.lines) if outcome.report else None
         self._keep_pages(run, outcome, plan, waiting)
+        self._remember(case, outcome)
         self.runs.end(run, outcome.state, plan, report, **more)
         if outcome.report and (outcome.report.done or outcome.report.left):
             self.changed(case.ledger.calendar)
@@ -279,6 +281,15 @@ class Works:
         for what in ("done", "refused", "left"):
             notes = islice(getattr(report, what) if report else (), HELD, None)
             pages.keep(run, what, (note_to_json(each, lines) for each in notes))
+
+    def _remember(self, case: Case, outcome: Outcome) -> None:
+        """What the file held, for the next one. Where that cannot be told, nothing is known; where nothing was done,
+        what is known of an older file still holds."""
+        purpose, ledger = case.purpose, case.ledger
+        if isinstance(purpose, Importing) and purpose.remember and outcome.state is Ending.DONE:
+            imprint = purpose.remember(outcome)
+            known = imprint and replace(imprint, revision=ledger.revision())
+            Imprints(self.engine).keep(ledger.calendar, purpose.source, known, self.now())
 
     def _keep(self, case: Case, run: int, outcome: Outcome) -> None:
         """The file is kept while something may still be done with it."""

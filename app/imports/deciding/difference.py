@@ -1,0 +1,291 @@
+"""A file held against the imprint of the one before: what differs has to be read, with all that shares its UID. Pure.
+
+Of the rest it is known what it comes to. A DTSTAMP that alone is new (many servers write the time of the export) makes
+no difference, unless it decides which of two events with one UID is the newer one.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import pairwise
+
+from app.ics.pieces import DIGEST, Pieces, Said
+from app.ics.read import Spent
+from app.imports.deciding.imprint import EQUAL, Imprint, name_in
+
+_MOST_KINDS = 255
+_MOST = 0.5
+"""Of more than this share of a file nothing is gained by reading it in parts."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """How many events of an LMS each UID of a file is wanted as; 12 bytes each. Asked for once all are added."""
+
+    _names: array[int] = field(default_factory=lambda: array("Q"))
+    _counts: array[int] = field(default_factory=lambda: array("I"))
+    _sorted: bool = True
+
+    def add(self, uids: Iterable[str], wanted: Iterable[str]) -> None:
+        """UIDs that are new, and of each occurrence that is wanted its UID."""
+        counts = Counter(wanted)
+        for uid in uids:
+            self._names.append(name_in(uid))
+            self._counts.append(counts[uid])
+        self._sorted = False
+
+    def __getitem__(self, name: int) -> int:
+        """By what the UID is called in an imprint; 0 for one that is nowhere."""
+        place = self._place(name)
+        return self._counts[place] if place is not None else 0
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, int) and self._place(name) is not None
+
+    def _place(self, name: int) -> int | None:
+        if not self._sorted:
+            order = sorted(range(len(self._names)), key=self._names.__getitem__)
+            self._names = array("Q", map(self._names.__getitem__, order))
+            self._counts = array("I", map(self._counts.__getitem__, order))
+            self._sorted = True
+        place = bisect_left(self._names, name)
+        return place if place < len(self._names) and self._names[place] == name else None
+
+
+@dataclass(slots=True)
+class Roll:
+    """Which event each piece of a file is of, and what else was seen of it, in the order of the file. `wanted` says how
+    many occurrences of its UID are, -1 where that was read now."""
+
+    names: array[int] = field(default_factory=lambda: array("Q"))
+    dated: bytearray = field(default_factory=bytearray)
+    zones: bytearray = field(default_factory=bytearray)
+    wanted: array[int] = field(default_factory=lambda: array("l"))
+    kinds: list[frozenset[str]] = field(default_factory=list)
+
+    def add(self, said: Said) -> bool:
+        """False where it holds too many kinds of zones to be kept."""
+        if said.zones not in self.kinds:
+            self.kinds.append(said.zones)
+        if len(self.kinds) > _MOST_KINDS:
+            return False
+        self.names.append(name_in(said.uid))
+        self.dated.append(said.dated)
+        self.zones.append(self.kinds.index(said.zones))
+        self.wanted.append(-1)
+        return True
+
+    def add_known(self, old: Imprint, piece: int, *, changed: bool) -> None:
+        """A piece of an imprint whose kinds these are."""
+        group = old.groups[piece]
+        self.names.append(old.names[group])
+        self.dated.append(old.dated[piece])
+        self.zones.append(old.zones[piece])
+        self.wanted.append(-1 if changed else old.wanted[group])
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """A file held against an imprint: the pieces to `read` (1), and the names to `look` up in the ledger.
+
+    All else is kept: so many `events`, of which so many occurrences stand `unchanged`, in these `zones`.
+    """
+
+    read: bytearray
+    look: frozenset[int]
+    events: int
+    unchanged: int
+    zones: tuple[str, ...]
+    roll: Roll
+
+
+def difference(old: Imprint, pieces: Pieces) -> Difference | None:
+    """None where most of the file differs, or something in it is no event by itself: it is to be read whole."""
+    known = array("l", _recognized(old, pieces))
+    fresh = [number for number, piece in enumerate(known) if piece < 0]
+    if len(fresh) > _MOST * len(pieces):
+        return None
+    roll = Roll(kinds=list(old.kinds))
+    said = _said(pieces, fresh)
+    names = {name_in(each.uid) for each in said.values()}
+    changed = _changed(old, pieces, known, names)
+    read = bytearray(piece < 0 or changed[old.groups[piece]] for piece in known)
+    if len(said) < len(fresh) or sum(read) > _MOST * len(pieces) or not _called(roll, old, known, changed, said):
+        return None
+    kept = [group for group, differs in enumerate(changed) if not differs]
+    look = {old.names[group] for group, differs in enumerate(changed) if differs}
+    kinds = {old.zones[piece] for piece in known if piece >= 0 and not changed[old.groups[piece]]}
+    return Difference(
+        read,
+        look=frozenset(look.union(names, old.restless)),
+        events=sum(old.sizes[group] for group in kept),
+        unchanged=sum(old.wanted[group] for group in kept),
+        zones=tuple(sorted({zone for kind in kinds for zone in old.kinds[kind]})),
+        roll=roll,
+    )
+
+
+def roll_of(pieces: Pieces) -> Roll | None:
+    """Of a file that nothing is known of; None where something in it is no event by itself."""
+    roll = Roll()
+    for said in pieces.said(range(len(pieces))):
+        if said is None or not roll.add(said):
+            return None
+    return roll
+
+
+def imprint_of(
+    pieces: Pieces, roll: Roll, counts: Counts, restless: Set[int], components: int, spent: Spent
+) -> Imprint:
+    """What is to be known of a file the next time. `restless` are names of which something was left to say or to do:
+    their pieces will be strange again."""
+    settled = [number for number, name in enumerate(roll.names) if name not in restless]
+    groups, first = _grouped(roll.names, settled)
+    sizes = array("I", bytes(4 * len(first)))
+    for group in groups:
+        sizes[group] += 1
+    return Imprint(
+        b"".join(map(pieces.digest, settled)),
+        groups,
+        bytes(roll.dated[number] for number in settled),
+        bytes(roll.zones[number] for number in settled),
+        tuple(roll.kinds),
+        array("Q", (roll.names[number] for number in first)),
+        sizes,
+        array("I", (_wanted(roll, counts, number) for number in first)),
+        _stamps(pieces, roll, settled, groups, sizes),
+        array("Q", sorted(restless)),
+        components,
+        spent,
+    )
+
+
+def _grouped(names: Sequence[int], settled: Sequence[int]) -> tuple[array[int], list[int]]:
+    """Of each settled piece its group, and of each group its first piece, in the order of the file."""
+    places = sorted(range(len(settled)), key=lambda place: names[settled[place]])
+    leaders = array("I", bytes(4 * len(settled)))
+    leader = 0
+    for before, place in pairwise([-1, *places]):
+        if before < 0 or names[settled[before]] != names[settled[place]]:
+            leader = place
+        leaders[place] = leader
+    groups, first = array("I"), list[int]()
+    for place, leader in enumerate(leaders):
+        if leader == place:
+            first.append(settled[place])
+            groups.append(len(first) - 1)
+        else:
+            groups.append(groups[leader])
+    return groups, first
+
+
+def _wanted(roll: Roll, counts: Counts, number: int) -> int:
+    return roll.wanted[number] if roll.wanted[number] >= 0 else counts[roll.names[number]]
+
+
+def _stamps(
+    pieces: Pieces, roll: Roll, settled: Sequence[int], groups: Sequence[int], sizes: Sequence[int]
+) -> array[int]:
+    """What the DTSTAMPs of each group come to: nothing for an event alone, or where all say when they were changed."""
+    stamps = array("Q", bytes(8 * len(sizes)))
+    several: dict[int, list[int]] = {}
+    for number, group in zip(settled, groups, strict=True):
+        if sizes[group] > 1:
+            several.setdefault(group, []).append(number)
+            if len(several[group]) == sizes[group]:
+                stamps[group] = _stamp(pieces, roll, several.pop(group))
+    return stamps
+
+
+def _stamp(pieces: Pieces, roll: Roll, numbers: Sequence[int]) -> int:
+    dated = [roll.dated[number] for number in numbers]
+    if all(dated):
+        return 0
+    stamps = array("Q", (pieces.stamps[number] for number in numbers))
+    return EQUAL if not any(dated) and len(set(stamps)) == 1 else _hashed(stamps)
+
+
+def _hashed(stamps: array[int]) -> int:
+    return int.from_bytes(blake2b(stamps.tobytes(), digest_size=8).digest(), "little") | 2
+
+
+def _recognized(old: Imprint, pieces: Pieces) -> Iterator[int]:
+    """Which piece of the imprint each one is, -1 for none; mostly it is the next."""
+    digests, expected = old.digests, 0
+    for number in range(len(pieces)):
+        digest = pieces.digest(number)
+        if digests[expected * DIGEST : (expected + 1) * DIGEST] != digest:
+            found = old.find(digest)
+            if found < 0:
+                yield found
+                continue
+            expected = found
+        yield expected
+        expected += 1
+
+
+def _said(pieces: Pieces, fresh: Sequence[int]) -> dict[int, Said]:
+    """Without those that are no events by themselves."""
+    return {number: said for number, said in zip(fresh, pieces.said(fresh), strict=True) if said is not None}
+
+
+def _changed(old: Imprint, pieces: Pieces, known: Sequence[int], fresh: Container[int]) -> bytearray:
+    """Which groups have not all their pieces, in their order and none other, or other DTSTAMPs where these matter."""
+    seen = _Seen(old)
+    for number, piece in enumerate(known):
+        if piece >= 0:
+            seen.add(piece, pieces.stamps[number])
+    return seen.changed(fresh)
+
+
+class _Seen:
+    """What was seen of the groups of an imprint in another file."""
+
+    def __init__(self, old: Imprint) -> None:
+        count = len(old.names)
+        self._old = old
+        self._changed = bytearray(count)
+        self._pieces = array("I", bytes(4 * count))
+        self._last = array("l", [-1]) * count
+        self._stamp = array("Q", bytes(8 * count))
+        self._stamps: dict[int, array[int]] = {}
+
+    def add(self, piece: int, stamp: int) -> None:
+        group = self._old.groups[piece]
+        kind = self._old.stamps[group]
+        if piece <= self._last[group]:
+            self._changed[group] = 1
+        if kind == EQUAL:
+            if self._pieces[group] and stamp != self._stamp[group]:
+                self._changed[group] = 1
+            self._stamp[group] = stamp
+        elif kind:
+            self._stamps.setdefault(group, array("Q")).append(stamp)
+        self._last[group] = piece
+        self._pieces[group] += 1
+
+    def changed(self, fresh: Container[int]) -> bytearray:
+        """Told once all were added; `fresh` are the names of pieces that the imprint does not have."""
+        old, changed = self._old, self._changed
+        for group, stamps in self._stamps.items():
+            if _hashed(stamps) != old.stamps[group]:
+                changed[group] = 1
+        for group, name in enumerate(old.names):
+            if self._pieces[group] != old.sizes[group] or name in fresh:
+                changed[group] = 1
+        return changed
+
+
+def _called(roll: Roll, old: Imprint, known: Sequence[int], changed: bytearray, said: Mapping[int, Said]) -> bool:
+    """Put every piece on the roll; whether there is room for all."""
+    for number, piece in enumerate(known):
+        if piece >= 0:
+            roll.add_known(old, piece, changed=bool(changed[old.groups[piece]]))
+        elif not roll.add(said[number]):
+            return False
+    return True
