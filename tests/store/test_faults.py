@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,13 +19,11 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import OperationalError
 
 from app.cli import main
-from app.config import ConfigError, parse
+from app.config import parse
 from app.feeds.feed import Form
 from app.imports.record.runs import Ending
 from app.parts import Parts, open_parts
 from app.store.check import faults
-from app.store.engine import open_engine
-from app.store.migrate import NewerStore, differences, is_current, migrate
 from bridges.model import CalendarRef, Kind, Window
 from tests.campus import EXAM, LECTURES, NOW, browser, calendar
 
@@ -201,55 +198,6 @@ class TestClock:
 
         shell(tmp_path, "feed", "list")
         assert listed("Pacific/Kiritimati") == listed("America/Anchorage") == listed("UTC")
-
-
-class TestMigration:
-    """Half-way, by two at once, or not at all."""
-
-    def test_killed_in_the_middle_the_old_store_is_whole_and_the_next_start_ends_it(self, url: str) -> None:
-        code = (
-            "import os, signal, sys; from sqlalchemy import event; from app.store.engine import open_engine;"
-            "from app.store.migrate import migrate; engine = open_engine(sys.argv[1]); left = [int(sys.argv[2])]\n"
-            "@event.listens_for(engine, 'before_cursor_execute')\n"
-            "def kill(*_):\n"
-            "    left[0] -= 1\n"
-            "    left[0] or os.kill(os.getpid(), signal.SIGKILL)\n"
-            "migrate(engine)"
-        )
-        for statement in (6, 30, 60, 90):
-            done = subprocess.run([sys.executable, "-c", code, url, str(statement)], check=False)
-            assert done.returncode == -9
-            engine = open_engine(url)
-            assert not is_current(engine)
-            engine.dispose()
-        engine = open_engine(url)
-        migrate(engine)
-        assert differences(engine) == []
-        assert list(faults(engine)) == []
-        engine.dispose()
-
-    def test_two_commands_at_once_both_end_well(self, tmp_path: Path) -> None:
-        (tmp_path / "config.toml").write_text(f'store.url = "sqlite:///{tmp_path}/s.db"\n')
-        command = [sys.executable, "-m", "app.cli", "--config", str(tmp_path / "config.toml"), "migrate"]
-        with ThreadPoolExecutor(2) as pool:
-            done = list(pool.map(lambda _: subprocess.run(command, capture_output=True, check=False), range(2)))
-        assert [each.returncode for each in done] == [0, 0]
-
-    def test_a_store_that_is_not_to_be_changed_names_the_command(self, url: str, tmp_path: Path) -> None:
-        settings = parse(f'store.url = "{url}"\nstore.migrate = false', {})
-        with pytest.raises(ConfigError, match="calbridge migrate"):
-            open_parts(settings)
-        assert shell(tmp_path, "migrate").exit_code == 0
-        open_parts(settings, now=lambda: NOW).close()
-
-    def test_a_newer_store_is_refused_in_a_sentence(self, url: str, campus: Parts, tmp_path: Path) -> None:
-        with campus.engine.begin() as connection:
-            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-        for words in (("migrate",), ("feed", "list")):
-            said = shell(tmp_path, *words)
-            assert (said.exit_code, "install the newer one" in said.stderr) == (2, True)
-        with pytest.raises(NewerStore):
-            migrate(campus.engine)
 
 
 def test_a_secret_outlives_a_start_in_another_century(url: str, campus: Parts) -> None:
