@@ -55,7 +55,7 @@ def _made(app: Flask) -> Tree:
         "tags": [{"name": name, "description": text} for name, text in ROOMS.items()],
         "paths": dict(sorted(paths.items())),
         "components": {
-            "schemas": _schemas([told for _, _, _, told in calls]),
+            "schemas": _reached(paths, _schemas([told for _, _, _, told in calls])),
             "securitySchemes": _ways_in(),
             "headers": {name: {"schema": {"type": "string"}, "description": text} for name, text in HEADERS.items()},
         },
@@ -216,6 +216,18 @@ def _schemas(calls: Sequence[Call]) -> Tree:
     _, tree = models_json_schema([(shape, "validation") for shape in dict.fromkeys(shapes)], ref_template=REFS)
     return dict(sorted(tree["$defs"].items()))
 
+
+def _reached(paths: Tree, schemas: Tree) -> Tree:
+    """Those that are named, by the calls or by others that are."""
+    reached: set[str] = set()
+    ahead = {*_NAMED.findall(json.dumps(paths))}
+    while ahead:
+        reached |= ahead
+        ahead = {*_NAMED.findall(json.dumps([schemas[name] for name in ahead]))} - reached
+    return {name: schema for name, schema in schemas.items() if name in reached}
+
+
+_NAMED = re.compile(r'"#/components/schemas/([^"]+)"')
 
 _KEY: Tree = {
     "name": HEADER,

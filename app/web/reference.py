@@ -13,7 +13,7 @@ from app.web import access
 from app.web.answers import as_json
 from app.web.calls import call
 from app.web.openapi import document
-from app.web.openapi_words import ROOMS
+from app.web.openapi_words import REFUSALS, ROOMS
 from app.web.shapes.common import Document
 
 bp = Blueprint("reference", __name__, url_prefix="/api")
@@ -42,6 +42,7 @@ def page() -> Response:
     rooms = [(name, text, [each for each in calls if name in each["tags"]]) for name, text in ROOMS.items()]
     schemas: Mapping[str, Any] = tree["components"]["schemas"]
     shown = {"info": tree["info"], "rooms": rooms, "schemas": schemas, "kind_of": kind_of, "pretty": _pretty}
+    shown |= {"refusals": REFUSALS}
     return Response(render_template("reference.html", **shown), content_type="text/html; charset=utf-8")
 
 
@@ -74,5 +75,7 @@ def _document() -> dict[str, Any]:
     return {**made, "servers": [{"url": access.base_url()}]}
 
 
-def _pretty(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, indent=1)
+def _pretty(value: object) -> Markup:
+    """An example, in which quotes need no escape: it stands between tags, and in none."""
+    text = value if isinstance(value, str) else json.dumps(value, indent=1)
+    return Markup(str(escape(text)).replace("&#34;", '"').replace("&#39;", "'"))  # noqa: S704 - escaped
