@@ -1,0 +1,129 @@
+"""What Tab offers, in a real shell: commands, options and names from the store; nothing at all where that fails."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from app.store.engine import writing
+from tests.campus import LECTURES, calendar
+from tests.cli.shell import COURSE, Shell
+
+BASH = shutil.which("bash")
+ZSH = shutil.which("zsh")
+FISH = shutil.which("fish")
+
+
+@pytest.fixture
+def desk(shell: Shell, tmp_path: Path) -> Shell:
+    """Where `calbridge` is on the path and has a feed, a run and a configuration of its own."""
+    shell("feed", "add", "biology", "--calendar", COURSE, "--title", "Biology: \x1b\n‮ the first", "--public")
+    shell("import", shell.write("t.ics", calendar(LECTURES)), "--into", COURSE)
+    program = tmp_path / "bin" / "calbridge"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m app.cli "$@"\n')
+    program.chmod(0o755)
+    return shell
+
+
+def bash(desk: Shell, *words: str) -> list[str]:
+    """What bash offers after these words, the last of which is begun."""
+    assert BASH
+    script = f"""
+    PATH="{desk.folder}/bin:$PATH"
+    eval "$(calbridge completion bash)"
+    COMP_WORDS=(calbridge {" ".join(repr(word) for word in words)}) COMP_CWORD={len(words)}
+    _calbridge_completion calbridge
+    printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    root = str(Path(__file__).parent.parent.parent)
+    environment = {"PATH": "/usr/bin:/bin", "CALBRIDGE_CONFIG": str(desk.config), "HOME": str(desk.folder)}
+    done = subprocess.run(
+        [BASH, "--norc", "-c", script],
+        capture_output=True,
+        text=True,
+        env={**environment, "PYTHONPATH": root},
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(BASH is None, reason="there is no bash")
+def test_bash_offers_commands_options_and_names(desk: Shell) -> None:
+    assert bash(desk, "sub") == ["subscription"]
+    assert set(bash(desk, "feed", "to")) == {"token"}
+    assert "--approve" in bash(desk, "import", "--a")
+    assert bash(desk, "feed", "show", "bio") == ["biology"]
+    assert bash(desk, "run", "show", "") == ["1"]
+    assert bash(desk, "calendars", "de") == ["demo"]
+    assert COURSE in bash(desk, "purge", "--into", "demo/c")
+
+
+@pytest.mark.skipif(ZSH is None, reason="there is no zsh")
+def test_zsh_takes_the_script(shell: Shell) -> None:
+    assert ZSH
+    script = shell("completion", "zsh").stdout
+    subprocess.run([ZSH, "-f", "-c", f"autoload -Uz compinit; compinit -u; {script}"], check=True)
+
+
+@pytest.mark.skipif(FISH is None, reason="there is no fish")
+def test_fish_takes_the_script_and_offers_names(desk: Shell) -> None:
+    assert FISH
+    script = (
+        f"set PATH {desk.folder}/bin $PATH; calbridge completion fish | source; complete -C 'calbridge feed show bio'"
+    )
+    environment = {"PATH": "/usr/bin:/bin", "CALBRIDGE_CONFIG": str(desk.config), "HOME": str(desk.folder)}
+    done = subprocess.run(
+        [FISH, "--no-config", "-c", script], capture_output=True, text=True, env=environment, check=True
+    )
+    assert "biology" in done.stdout
+
+
+@pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])
+def test_a_script_for_each_shell(shell: Shell, shell_name: str) -> None:
+    assert "_CALBRIDGE_COMPLETE" in shell("completion", shell_name).stdout
+
+
+def offered(desk: Shell, *words: str) -> list[str]:
+    """What zsh would be told: kind, name and what it is, each on a line."""
+    from click.shell_completion import get_completion_class
+
+    from app.cli import main
+
+    shell = get_completion_class("zsh")
+    assert shell
+    told = shell(main, {}, "calbridge", "_CALBRIDGE_COMPLETE")
+    items = told.get_completions(["--config", str(desk.config), *words[:-1]], words[-1])
+    return "\n".join(map(told.format_completion, items)).split("\n")
+
+
+def test_a_name_comes_with_what_it_is_on_one_harmless_line(desk: Shell) -> None:
+    assert offered(desk, "feed", "show", "bio") == ["plain", "biology", "Biology: � the first"]
+
+
+def test_no_names_where_there_is_no_store_and_none_is_made(tmp_path: Path) -> None:
+    (tmp_path / "shell").mkdir()
+    shell = Shell(tmp_path / "shell")
+    shell.config.write_text(f'store.url = "sqlite:///{tmp_path}/none.sqlite3"\n')
+    assert offered(shell, "feed", "show", "b") == [""]
+    assert not list(tmp_path.glob("none*"))
+    shell.config.write_text("zone = 'Mars'\n[[")
+    assert offered(shell, "feed", "show", "b") == [""]
+    assert offered(shell, "calendars", "d") == [""]
+
+
+def test_a_store_that_takes_long_keeps_nobody_waiting(desk: Shell) -> None:
+    engine = desk.parts().engine
+    if engine.dialect.name != "sqlite":
+        pytest.skip("a reader never waits there")
+    with writing(engine) as connection:
+        connection.exec_driver_sql("PRAGMA locking_mode=EXCLUSIVE")
+        before = time.monotonic()
+        offered(desk, "feed", "show", "b")
+        assert time.monotonic() - before < 3
