@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
 from functools import partial
 
 from flask import Blueprint, Response, request, url_for
@@ -12,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.feeds.clients import last_day, said
 from app.feeds.feed import Feed
-from app.feeds.narrow import Narrow
+from app.feeds.narrow import Wish
 from app.feeds.policies import COLOURS, Cancelled, Policies, Privacy
 from app.parts import slug_of
 from app.web import access, overview
@@ -99,15 +98,19 @@ def give_out(slug: str) -> Response:
     """One more secret address, for a reader or a device, shown on the answer to this alone."""
     feeds = access.parts().feeds
     feed, given = feeds.by_slug(slug), request.form
+    chosen = [str(one) for one in feed.calendars if str(one) in given.getlist("calendar")]
+    wish = {
+        "name": given.get("name", "").strip(),
+        "until": given.get("until", "").strip() or None,
+        "calendars": [] if len(chosen) == len(feed.calendars) else chosen,
+        "privacy": given.get("at_most", Privacy.FULL.value),
+    }
     try:
-        chosen = [one for one in feed.calendars if str(one) in given.getlist("calendar")]
-        narrow = Narrow(
-            () if len(chosen) == len(feed.calendars) else tuple(chosen), Privacy(given.get("at_most", "full"))
-        )
-        made = feeds.add_token(slug, given.get("name", "").strip(), _end_of(given.get("until", "")), narrow)
+        asked = Wish.of(wish, access.parts().config.zone)
+        made = feeds.add_token(slug, asked.name, asked.until, asked.narrow)
     except ValueError as error:
         return Response(_one(feed, str(error)), 422)
-    return _told(feed, made, given.get("name", "").strip())
+    return _told(feed, made, asked.name)
 
 
 @bp.get(f"{ONE}/revoke")
@@ -195,14 +198,6 @@ def _settings(given: MultiDict[str, str]) -> list[str]:
     switches = {name: "on" if given.get(name) == "on" else "off" for name in SWITCHES}
     plain = {name: given.get(name, "").strip() for name in (*DAYS, *WORDS)}
     return [f"{name}={value}" for name, value in {**plain, **lines, **switches}.items()]
-
-
-def _end_of(text: str) -> datetime | None:
-    """The midnight after the day that was named; None for no end."""
-    if not text.strip():
-        return None
-    last = date.fromisoformat(text.strip())
-    return datetime.combine(last + timedelta(days=1), time(), access.parts().config.zone)
 
 
 # ------------------------------------------------------------------------------------------------------- what is shown
