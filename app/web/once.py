@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any
@@ -39,11 +40,10 @@ def once(do: Callable[[], Response]) -> Response:
     key = sent.strip().strip('"')
     if not (0 < len(key) <= LONGEST and key.isascii() and key.isprintable()):
         return problem(400, f"{HEADER}: a key has 1 to {LONGEST} printable letters; a UUID makes a good one")
-    parts = access.parts()
-    name, asked = digest(access.caller_key(), key), _fingerprint()
+    parts, name = access.parts(), digest(access.caller_key(), key)
     answers = Answers(parts.engine, lambda: parts.vault.derived("kept answers"), parts.now)
     try:
-        with lease(parts.engine, f"answer {name}", parts.now, UNDER_WAY):
+        with _fingerprint() as asked, lease(parts.engine, f"answer {name}", parts.now, UNDER_WAY):
             return _done(do, answers, name, asked)
     except AnotherRequest as error:
         return problem(422, f"{error}.")
@@ -74,19 +74,23 @@ def _answered(do: Callable[[], Response]) -> Response:
         return current_app.make_response(current_app.handle_user_exception(error))
 
 
-def _fingerprint() -> str:
-    """What was asked, whatever its client put between the parts of a form."""
+@contextmanager
+def _fingerprint() -> Iterator[str]:
+    """What was asked, whatever its client put between the parts of a form. Within the block it can be read again."""
     told = (request.method, request.path, request.query_string.decode("latin-1"), request.mimetype)
     if request.mimetype in FORMS:
         fields = (f"{name}={value}" for name, value in sorted(request.form.items(multi=True)))
         files = (f"{name}={_hash(file.stream)}" for name, file in sorted(request.files.items(multi=True), key=_name))
-        return digest(*told, *fields, *files)
-    kept: Any = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - read by the view, and gone with the request
-    for piece in _pieces(request.stream):
-        kept.write(piece)
-    kept.seek(0)
-    request.stream = kept
-    return digest(*told, _hash(kept))
+        yield digest(*told, *fields, *files)
+    elif request.is_json:
+        yield digest(*told, hashlib.sha256(request.get_data()).hexdigest())
+    else:
+        with SpooledTemporaryFile(IN_MEMORY) as body:
+            for piece in _pieces(request.stream):
+                body.write(piece)
+            body.seek(0)
+            request.stream = body
+            yield digest(*told, _hash(body))
 
 
 def _name(item: tuple[str, Any]) -> str:

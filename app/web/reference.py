@@ -18,6 +18,9 @@ from app.web.shapes.common import Document
 
 bp = Blueprint("reference", __name__, url_prefix="/api")
 
+LINES = 40
+"""Of an example on the page; the document has all of it."""
+
 
 @bp.get("/openapi.json")
 @call("openapi", "House", Document, loose=True)
@@ -77,5 +80,6 @@ def _document() -> dict[str, Any]:
 
 def _pretty(value: object) -> Markup:
     """An example, in which quotes need no escape: it stands between tags, and in none."""
-    text = value if isinstance(value, str) else json.dumps(value, indent=1)
+    lines = (value if isinstance(value, str) else json.dumps(value, indent=1)).splitlines()
+    text = "\n".join([*lines[:LINES], *(["…"] if len(lines) > LINES else [])])
     return Markup(str(escape(text)).replace("&#34;", '"').replace("&#39;", "'"))  # noqa: S704 - escaped

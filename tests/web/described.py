@@ -1,4 +1,4 @@
-"""Holds what the API answers to its own document, whoever asks: any test of the web face is one of the document, too."""
+"""Holds what the API answers to its own document, whoever asks: any test of the web face tries the document, too."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def require_told(path: str, method: str, response: Response) -> None:
     if not told["content"]:
         assert response.get_data() == b"", f"{where}, {status} has a body"
         return
-    kind = response.mimetype
+    kind = str(response.mimetype)
     assert kind in told["content"], f"{where}, {status} is {kind}"
     if kind.endswith("json"):
         faults = [

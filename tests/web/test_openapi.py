@@ -66,7 +66,7 @@ def test_every_call_says_what_it_is_for_who_may_and_how_it_is_refused(calls: lis
             assert call["security"][1] == {"session": [scope]}
         for status, told in call["responses"].items():
             if status >= "400":
-                assert {"application/problem+json", "application/json"} & {*told["content"]}, f"{method} {path} {status}"
+                assert {"application/problem+json", "application/json"} & {*told["content"]}, (path, method, status)
         keys = [place for place in call["parameters"] if place["name"] == "Idempotency-Key"]
         assert bool(keys) is (method == "post")
 
