@@ -47,15 +47,14 @@ class Part(StrEnum):
 class Launch:
     """`person` is the LMS's own id of whoever comes, opaque and without a name; `called` is the name, if it was told.
 
-    `wanted` is what a Deep Linking request asks for, empty for any other message.
+    A Deep Linking request asks for what is `wanted`, and has no `calendar`: platforms need not say for which course.
     """
 
-    message: Message
     platform: str
     person: str
     called: str
     part: Part
-    calendar: CalendarRef
+    calendar: CalendarRef | None
     title: str
     deployment: str
     wanted: Mapping[str, Any] = field(default_factory=dict)
@@ -65,19 +64,19 @@ def launch_of(claims: Mapping[str, Any], name: str, platform: Platform) -> Launc
     """The launch that the claims of a true id_token tell, of the platform called `name`. LaunchRefused says why not."""
     if claims.get(f"{CLAIM}version") != VERSION:
         raise LaunchRefused(f"The LMS speaks another version of LTI than {VERSION}.", 400)
-    message = claims.get(f"{CLAIM}message_type")
-    if message not in set(Message):
+    message, context = claims.get(f"{CLAIM}message_type"), _object(claims, "context")
+    if not isinstance(message, str) or message not in set(Message):
         raise LaunchRefused("The LMS sent a kind of message that calbridge has no answer to.", 400)
+    chooses = message == Message.CHOOSE
     return Launch(
-        Message(message),
         name,
         _person(claims),
         _text(claims.get("name")),
         _part(claims, platform),
-        CalendarRef(platform.lms, Kind.COURSE, course_of(claims, platform.course)),
-        _text(_object(claims, "context").get("title")) or _text(_object(claims, "context").get("label")),
+        None if chooses else CalendarRef(platform.lms, Kind.COURSE, course_of(claims, platform.course)),
+        _text(context.get("title")) or _text(context.get("label")),
         deployment_of(claims),
-        _deep(claims) if message == Message.CHOOSE else {},
+        _deep(claims) if chooses else {},
     )
 
 
@@ -131,7 +130,8 @@ def _part(claims: Mapping[str, Any], platform: Platform) -> Part:
 
 def _deep(claims: Mapping[str, Any]) -> Mapping[str, Any]:
     wanted = claims.get(f"{DEEP}deep_linking_settings")
-    if not isinstance(wanted, dict) or "ltiResourceLink" not in (wanted.get("accept_types") or ()):
+    taken = wanted.get("accept_types") if isinstance(wanted, dict) else None
+    if not isinstance(wanted, dict) or not isinstance(taken, list) or "ltiResourceLink" not in taken:
         raise LaunchRefused("The LMS asks for something else than a link, and calbridge has nothing else to give.", 400)
     return wanted
 

@@ -84,6 +84,6 @@ def _check_time(claims: Mapping[str, Any], now: datetime) -> None:
 
 def _moment(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:  # nor what is no number
         raise LaunchRefused(f"The launch does not say when it was made, or until when it holds ('{name}').", 400)
     return float(value)

@@ -31,6 +31,7 @@ SECONDS = 10.0
 LARGEST = 200_000
 MOST_KEYS = 100
 SHORTEST_KEY = 2048
+"""Bits, as RFC 7518, section 3.3, wants them."""
 
 log = logging.getLogger(__name__)
 
@@ -91,12 +92,13 @@ def keys_of(text: str) -> Mapping[str, RSAKey]:
 def _key(told: Any) -> tuple[str, RSAKey] | None:
     if not isinstance(told, dict) or told.get("kty") != "RSA" or told.get("use", "sig") != "sig":
         return None
+    kid, number = told.get("kid"), told.get("n")
+    if not isinstance(kid, str) or not isinstance(number, str) or len(number) * 6 < SHORTEST_KEY:
+        return None
     try:
-        key = RSAKey.import_key(told)
+        return kid, RSAKey.import_key(told)
     except (JoseError, ValueError, TypeError):
         return None
-    kid = told.get("kid")
-    return (kid, key) if isinstance(kid, str) and key.raw_value.key_size >= SHORTEST_KEY else None
 
 
 def fetched(url: str, settings: FetchSettings, now: datetime) -> str:

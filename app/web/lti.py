@@ -150,7 +150,7 @@ def launch() -> Response:
     g.lti = begun.platform
     launched = _launched(begun)
     _logins().use_up(begun)
-    if launched.message is Message.CHOOSE:
+    if launched.calendar is None:
         return _choice(launched)
     calendar = access.parts().named(str(launched.calendar))
     _begin(launched, calendar)

@@ -314,6 +314,8 @@ SPOILT: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "run out": (_with("exp", SECONDS - 61), "run out"),
     "without an end": (_without("exp"), "until when it holds"),
     "an end that is no time": (_with("exp", "tomorrow"), "until when it holds"),
+    "an end that is no number": (_with("exp", float("nan")), "until when it holds"),
+    "an end beyond all numbers": (_with("exp", 10**400), "until when it holds"),
     "from the future": (_with("iat", SECONDS + 61), "from the future"),
     "too old": (_with("iat", SECONDS - 661), "too old"),
     "another version": (_with(f"{CLAIM}version", "1.1"), "another version of LTI"),
@@ -624,6 +626,16 @@ class TestDeepLinking:
         assert (item["type"], item["url"]) == ("ltiResourceLink", f"{OURS}/lti/launch")
         assert claims["https://purl.imsglobal.org/spec/lti-dl/claim/data"] == "remember me"
         assert claims[f"{CLAIM}deployment_id"] == "d-1"
+
+    def test_the_platform_need_not_say_for_which_course(self, visitor: Visitor, lms: FakePlatform) -> None:
+        lms.spoil = _without(f"{CLAIM}context")
+        assert visitor.launch(TEACHER, message="LtiDeepLinkingRequest").status_code == 200
+
+    @pytest.mark.parametrize("taken", [["file"], "ltiResourceLink", None, 7])
+    def test_what_else_is_asked_for_is_not_there(self, visitor: Visitor, lms: FakePlatform, taken: Any) -> None:
+        settings = "https://purl.imsglobal.org/spec/lti-dl/claim/deep_linking_settings"
+        lms.spoil = lambda payload: payload[settings].update(accept_types=taken)
+        assert visitor.launch(TEACHER, message="LtiDeepLinkingRequest").status_code == 400
 
     def test_it_opens_no_session(self, visitor: Visitor) -> None:
         visitor.launch(TEACHER, message="LtiDeepLinkingRequest")
