@@ -126,5 +126,9 @@ def _engine() -> Engine:
 
     from app.config import load
     from app.store.engine import open_engine
+    from app.store.look import hindrance
 
-    return open_engine(load(config_file(), os.environ).store.url)
+    url = load(config_file(), os.environ).store.url
+    if hindered := hindrance(url):
+        raise ValueError(f"store.url: {hindered}")
+    return open_engine(url)
