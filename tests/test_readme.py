@@ -39,8 +39,10 @@ def test_every_lms_is_in_the_table() -> None:
 
 
 def test_the_configuration_that_is_shown_can_be_used() -> None:
-    (example,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    example, of_courses = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
     assert parse(example, {"LEARN_SECRET": "x"}).connections["learn"].bridge == "blackboard"
+    both = f'server.public_url = "https://cal.example.edu"\n{example}\n{of_courses}'
+    assert parse(both, {"LEARN_SECRET": "x"}).lti["learn"].course == "uuid:{context.id}"
 
 
 def test_the_test_command_is_the_one_that_is_run_elsewhere() -> None:
