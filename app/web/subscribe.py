@@ -160,7 +160,7 @@ def _shown(slug: str, token: str | None) -> AnyResponse:
         embed=token is None and access.parts().config.feeds.embed,
         total=len(events),
     )
-    kept = "public, max-age=60" if token is None else "no-store"
+    kept = "public, max-age=60" if token is None and not access.caller().by_cookie else "no-store"
     return Response(page, headers={**ALWAYS, "Cache-Control": kept})
 
 
