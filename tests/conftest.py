@@ -8,6 +8,7 @@ first one saw and by no list. A test that the first one did not see pass is run.
 from __future__ import annotations
 
 import ipaddress
+import signal
 import socket
 from collections.abc import Generator, Iterator
 from typing import Any
@@ -102,6 +103,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # what a shell starts in the background ignores Ctrl+C, and so would every process that tests start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     stores.require()
     if config.cache and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Notes(config.cache))

@@ -23,8 +23,6 @@ Start = Callable[..., subprocess.Popen[str]]
 @pytest.fixture
 def start() -> Iterator[Start]:
     running = []
-    # what a shell starts in the background ignores Ctrl+C, and so would all that it starts
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def start(*arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tests.fakes", *arguments]
