@@ -40,5 +40,5 @@ def test_a_run_is_taken_back_once_and_only_what_was_written_is_purged(shell: She
 
 def test_times_are_those_of_the_home_zone(shell: Shell) -> None:
     shown = shell("run", "show", "1").stdout
-    assert "create\t2026-10-21 10:15\tMarine biology" in shown
+    assert "create\t2026-10-21 10:15 CEST\tMarine biology" in shown
     assert "create\t2026-12-11\tExam, part 1; oral" in shown
