@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.web.sentences import asking, doctoring, fetching, importing, publishing, reading, writing
+from app.web.sentences import asking, doctoring, fetching, importing, launching, publishing, reading, writing
 from app.web.sentences.sentence import Sentence
 
 SENTENCES: Sequence[Sentence] = (
@@ -20,5 +20,6 @@ SENTENCES: Sequence[Sentence] = (
     *writing.SENTENCES,
     *asking.SENTENCES,
     *doctoring.SENTENCES,
+    *launching.SENTENCES,
 )
 """All of them."""

@@ -1,0 +1,48 @@
+"""Why somebody who came from a course of an LMS is not let in (app.lti)."""
+
+from __future__ import annotations
+
+from app.web.sentences.sentence import says
+
+SENTENCES = (
+    says("The LMS speaks another version of LTI than %(version)s."),
+    says("The LMS sent a kind of message that calbridge has no answer to."),
+    says("The launch names no deployment."),
+    says("calbridge was opened outside of a course: open it from inside one."),
+    says("The LMS did not say what the course is called: the launch has no '%(claim)s'."),
+    says("The LMS does not know the variable that is set for '%(claim)s'."),
+    says("The LMS calls the course by a name that cannot be one ('%(claim)s')."),
+    says("The LMS does not say who you are: it has to send the id of users, their names it may keep."),
+    says("Nothing is here for the role that you have in this course."),
+    says("The LMS asks for something else than a link, and calbridge has nothing else to give."),
+    says("The keys of the LMS cannot be read just now: try again in a minute."),
+    says("The launch is signed with a key that the LMS does not publish."),
+    says("The launch was not signed by the LMS, or was changed on its way."),
+    says("The launch comes from another LMS than it says."),
+    says("The launch answers another sign-in than the one that was begun here."),
+    says("The LMS sent something else than a signed launch."),
+    says("The launch is not signed by %(algorithm)s."),
+    says("The launch does not say which key of the LMS it is signed with."),
+    says("The launch is meant for another tool."),
+    says("The launch was made out to another tool."),
+    says("The launch has run out: open calbridge again from the course."),
+    says("The launch comes from the future: the clock of the LMS, or of this server, is wrong."),
+    says("The launch is too old: open calbridge again from the course."),
+    says("The launch does not say when it was made, or until when it holds ('%(claim)s')."),
+    says("This sign-in was begun too long ago, or not here: open calbridge again from the course."),
+    says("This sign-in was begun in another browser: open calbridge again from the course."),
+    says("This launch was used before: open calbridge again from the course."),
+    says("The LMS says more than can be understood."),
+    says("This LMS is not one that calbridge knows: its issuer or client id is another one."),
+    says("This LMS is not one that calbridge knows any more."),
+    says("The LMS does not say whom it sends."),
+    says("The LMS did not say who you are (%(error)s): sign in there, and open calbridge again."),
+    says("This deployment of calbridge in the LMS is not one that may come in (lti deployments)."),
+    says("Open calbridge from inside a course: nobody came from one in this browser, or too long ago."),
+    says("This course has no calendar to subscribe to yet: ask your administrator for it."),
+    says("The calendar of this course has been switched off."),
+    says("Only teachers lay links into a course."),
+    says("The LMS does not say where the link has to go."),
+    says("No LMS is set up to open calbridge (lti)."),
+    says("The configuration has no [lti.%(name)s]."),
+)
