@@ -1,4 +1,7 @@
-"""A PostgreSQL cluster and calbridge's processes, on ports of their own, that tests may kill and start again."""
+"""A PostgreSQL cluster and calbridge's processes, on ports of their own, that tests may kill and start again.
+
+`python -m tests.servers COMMAND …` runs a command beside a PostgreSQL: the one that tests expect, or one of its own.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROGRAMS = Path(os.environ.get("CALBRIDGE_TEST_POSTGRESQL_BIN", "/usr/lib/postgresql/15/bin"))
+USUAL = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: path.parent.name.zfill(4), default=Path())
+PROGRAMS = Path(os.environ.get("CALBRIDGE_TEST_POSTGRESQL_BIN", USUAL))
 
 
 def free_port() -> int:
@@ -55,7 +59,8 @@ class Postgres:
         self._run("initdb", "-D", str(self.folder / "data"), "-A", "trust", "-U", "postgres", "--no-sync")
 
     def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
+        """What a crash of the machine would lose is not what is tested; one of the server loses nothing."""
+        options = f"-c fsync=off -p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
         log = str(self.folder / "log")
         self._run("pg_ctl", "-D", str(self.folder / "data"), "-l", log, "-w", "-o", options, "start")
 
@@ -144,3 +149,15 @@ def calbridge(config: Path, name: str, *words: str) -> Process:
     """`calbridge *words`, not yet started."""
     command = [sys.executable, "-m", "app.cli", "--config", str(config), *words]
     return Process(command, config.parent / f"{name}.log")
+
+
+def main() -> None:
+    from tests.postgresql import answers
+
+    with ExitStack() as stack:
+        there = {} if answers() else {"CALBRIDGE_TEST_POSTGRESQL": stack.enter_context(postgres()).url}
+        sys.exit(subprocess.run(sys.argv[1:], env=os.environ | there, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()
