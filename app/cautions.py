@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from app.config import Config, secrets_of
 
+SHARED_ISSUERS = {"https://blackboard.com"}
+"""What LMSs call themselves that are the same at every school."""
+
 
 def cautions(config: Config, text: str, mode: int) -> Iterator[str]:
     """One sentence for each. `text` and `mode` (as of stat) are those of the configuration's file; "" and 0 without."""
@@ -24,6 +27,12 @@ def cautions(config: Config, text: str, mode: int) -> Iterator[str]:
         )
     if config.fetch.http:
         yield "fetch.http is on: whoever listens on the way can read the calendars that are pulled, and change them"
+    for name, platform in config.lti.items():
+        if platform.issuer in SHARED_ISSUERS and not platform.deployments:
+            yield (
+                f"lti.{name}.deployments names none, and {platform.issuer} is the issuer of many schools: "
+                "whichever of them deploys your client id may open calbridge, and import as a teacher"
+            )
 
 
 def _is_here(host: str) -> bool:

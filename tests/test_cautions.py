@@ -72,3 +72,14 @@ def test_check_config_says_whether_redis_answers(tmp_path: Path) -> None:
         file.write_text(text.format(folder=tmp_path, section="cache", url=url))
         result = CliRunner().invoke(main, ["--config", str(file), "check-config"])
     assert f"cache: Redis at {urlsplit(url).netloc} answers" in result.stdout
+
+
+def test_of_an_issuer_of_many_schools_a_deployment_is_wanted() -> None:
+    lti = (
+        'lms = "demo"\nissuer = "https://blackboard.com"\nclient_id = "x"\n'
+        'auth_login_url = "https://developer.blackboard.com/a"\njwks_url = "https://developer.blackboard.com/k"'
+    )
+    text = f'server.public_url = "https://cal.example.edu"\n[lti.learn]\n{lti}'
+    (said,) = cautions(parse(text, {}), "", 0)
+    assert "lti.learn.deployments names none" in said
+    assert not list(cautions(parse(f'{text}\ndeployments = ["d-1"]', {}), "", 0))

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 import pytest
 import requests
@@ -24,7 +25,9 @@ from app.parts import Parts, open_parts
 from app.store import tables
 from tests import stores
 from tests.campus import LECTURES, NOW, browser, calendar
+from tests.fakes.blackboard import FakeLearn
 from tests.fakes.lti import CLAIM, MEMBER, PERSON, STUDENT, TEACHER, FakePlatform, new_key, platform
+from tests.fakes.wsgi import serving
 
 OURS = "https://cal.example.edu"
 COURSE, OTHER = "anatomy-1", "statistics"
@@ -63,11 +66,11 @@ def opened(tmp_path: Path, lms: FakePlatform, clock: Clock) -> Iterator[Callable
     """A calbridge that knows the platform, with further lines in its table."""
     made: list[Parts] = []
 
-    def open_with(*lines: str, more: str = "") -> Parts:
+    def open_with(*lines: str, more: str = "", of: str = "demo") -> Parts:
         text = [
             stores.setting(tmp_path / "campus.sqlite3"),
             f'[server]\npublic_url = "{OURS}"',
-            f'[lti.school]\nlms = "demo"\nissuer = "{lms.issuer}"\nclient_id = "{lms.client_id}"',
+            f'[lti.school]\nlms = "{of}"\nissuer = "{lms.issuer}"\nclient_id = "{lms.client_id}"',
             f'auth_login_url = "{lms.issuer}/auth"\njwks_url = "{lms.issuer}/keys"',
             *lines,
             more,
@@ -516,6 +519,22 @@ class TestDeployments:
         lms.spoil = lambda payload: payload.update(claims)
         answer = Visitor(opened(f'course = "{pattern}"'), lms).launch(TEACHER)
         assert answer.headers["Location"] == f"/import?calendar=demo%2Fcourse%2F{course.replace(':', '%3A')}"
+
+    def test_blackboard_is_asked_which_course_has_that_uuid(
+        self, opened: Callable[..., Parts], lms: FakePlatform
+    ) -> None:
+        """A launch tells the uuid; the right to import is for the course by its primary id, as imports know it."""
+        learn = FakeLearn()
+        learn.settings.now = NOW.isoformat()
+        learn.add_course("_12594_1", "BIO101", "Biology")
+        with serving(learn) as url:
+            connection = f'[lms.learn]\nbridge = "blackboard"\nurl = "{url}"\nkey = "app-key"\nsecret = "app-secret"'
+            parts = opened('course = "uuid:{context.id}"', more=f'{connection}\nzone = "UTC"', of="learn")
+            visitor = Visitor(parts, lms)
+            answer = visitor.launch(TEACHER, uuid5(NAMESPACE_URL, "_12594_1").hex)
+            assert answer.headers["Location"] == "/import?calendar=learn%2Fcourse%2F_12594_1"
+            assert visitor.upload("learn/course/courseId:BIO101", calendar(LECTURES)).status_code == 303
+            assert visitor.launch(TEACHER, uuid5(NAMESPACE_URL, "_7_1").hex).status_code == 422
 
     def test_roles_are_a_setting(self, opened: Callable[..., Parts], lms: FakePlatform) -> None:
         visitor = Visitor(opened('teachers = ["urn:school:planner"]'), lms)
