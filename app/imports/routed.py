@@ -19,7 +19,7 @@ from app.imports.deciding.guard import Guard, ReadingFacts
 from app.imports.deciding.part import Part, owed
 from app.imports.deciding.plan import NOTHING_UNREAD, Plan, Unread
 from app.imports.deciding.routes import Routes, Sorted, unmatched
-from app.imports.record.batch import Batch, Batches, Standing
+from app.imports.record.batch import PLANS, Batch, Batches, Standing
 from app.imports.record.outcome import Outcome
 from app.imports.record.report import Progress
 from app.imports.record.routed_outcome import Missing, RoutedOutcome
@@ -90,6 +90,21 @@ class Routed:
         """Have a worker do it: the file is kept, and read there."""
         return self.get(self._batches.begin(job, routes, state=Ending.QUEUED))
 
+    def preview(self, job: Import, routes: Routes) -> Batch:
+        """What would go where, kept with the file: `approve_later` has it done. Errors as `run`."""
+        survey = self._survey(job, routes)
+        told = self._decided(replace(job, dry_run=True, approved=False), routes, survey)
+        report = {**told.summary(), PLANS: list(told.plans())}
+        return self.get(self._batches.preview(job, routes, survey.reading.events, report))
+
+    def approve_later(self, batch: int) -> Batch:
+        """The yes to what was previewed: a worker does it, planned anew from its file. A yes to what has objections
+        holds against them; else they may still come up, and it waits then. NoRun, NotWaiting."""
+        shown = self.get(batch)
+        objected = bool(shown.report.get("held")) or any(plan["objections"] for plan in shown.plans)
+        self._batches.said_yes(batch, approved=objected)
+        return self.get(batch)
+
     def due(self) -> Sequence[int]:
         """The batches that a worker has to take up, the oldest first: queued, or left by a worker that died."""
         return [
@@ -130,7 +145,9 @@ class Routed:
             return self._carried_out(job, routes, survey, batch, held_runs, _beating(held.beat, progress))
 
     def cancel(self, batch: int) -> Batch:
-        """Say no to all that waits in a batch. NotWaiting where nothing does."""
+        """Say no to all that waits in a batch, or was previewed. NotWaiting where nothing does."""
+        if self._batches.said_no(batch):
+            return self.get(batch)
         waiting = [run for run, _, state in self.get(batch).runs if state is Ending.HELD]
         if not waiting:
             raise NotWaiting(f"nothing of batch {batch} waits for a yes")

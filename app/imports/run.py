@@ -135,6 +135,15 @@ class Imports:
         case = self._import(replace(job, dry_run=True, approved=False), self._sink(job.calendar))
         return self._runs.get(self._works.preview(case, job))
 
+    def preview_again(self, run: int, zone: ZoneInfo | None, floating: Floating | None = None) -> Run:
+        """The file of a preview, planned anew with what it means by zones that nobody knows, and by times without one;
+        None leaves that as it was. NotWaiting where the run is no preview (any more); else as `preview`."""
+        shown = self.get(run)
+        job = self._held.job(shown, {Ending.PREVIEWED}, "show a plan")
+        made = self.preview(replace(job, zone=zone or job.zone, floating=floating or job.floating))
+        self.cancel(run)
+        return made
+
     def queue(self, job: Import) -> Run:
         """Have a worker do it: the file is kept, and read there. Denied where the calendar can never be written."""
         self._sink(job.calendar)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
 
+from app.config import zone_of
 from app.ics import NotACalendar
-from app.imports.pull.fetch import FetchError, NotModified, fetch_calendar
+from app.ics.floating import Floating
+from app.imports.pull.fetch import FetchError
 from app.imports.record.outcome import Outcome
 from app.imports.record.report import change_to_json
 from app.imports.record.runs import Ending
 from app.imports.run import NotWaiting, Run
-from app.imports.subscription import Import
-from app.parts import Parts, fetch_settings
-from app.web import access, lti, overview, plan_shown, uploads
+from app.parts import Parts
+from app.web import access, imports_asked, lti, overview, plan_shown, uploads
 from app.web.language import lazy
 from bridges.errors import BridgeError
 from bridges.model import Calendar
@@ -75,11 +75,25 @@ def preview() -> Response | tuple[str, int]:
     """What the file would come to. It is kept here, so that nobody has to send it twice."""
     parts = access.parts()
     try:
-        job = _wanted(parts)
-        run = parts.imports.preview(job)
+        if request.form.get("routes", "").strip():
+            return _to_batch(parts.routed.preview(*imports_asked.routed(parts)).id)
+        run = parts.imports.preview(imports_asked.wanted(parts))
     except (uploads.BadUpload, FetchError, NotACalendar, BridgeError) as error:
         return _form(request.form, str(error)), 422
     return _to(run.id)
+
+
+@bp.post(f"{ONE}/zone")
+def zone(run: int) -> Response:
+    """What its file means by zones that nobody knows, and by times without one: the plan is made anew."""
+    given, floating = request.form.get("zone", "").strip(), request.form.get("floating", "").strip()
+    try:
+        meant = zone_of(given) if given else None
+        return _to(access.parts().imports.preview_again(run, meant, Floating(floating) if floating else None).id)
+    except NotWaiting:
+        raise
+    except ValueError as error:
+        raise uploads.BadUpload(str(error)) from error
 
 
 @bp.get("/imports")
@@ -155,7 +169,9 @@ def undo(run: int) -> Response:
 def batch(batch: int) -> str:
     """One file that went into many calendars."""
     access.require_all("see routed imports")
-    return _page("batch.html", batch=access.parts().routed.get(batch))
+    shown = access.parts().routed.get(batch)
+    plans = [(plan, plan_shown.days(plan["changes"], _zone())) for plan in shown.plans]
+    return _page("batch.html", batch=shown, plans=plans if shown.state is Ending.PREVIEWED else [])
 
 
 @bp.post(f"{BATCH}/<any(approve, cancel, undo):what>")
@@ -163,49 +179,16 @@ def steer_batch(batch: int, what: str) -> Response:
     """Say yes or no to all of it, or take all of it back."""
     access.require_all(f"{what} routed imports")
     routed = access.parts().routed
-    if what == "approve":
+    if what == "approve" and routed.get(batch).state is Ending.PREVIEWED:
+        parts = access.parts()
+        parts.told_a_worker(routed.approve_later(batch))
+    elif what == "approve":
         routed.approve(batch)
     elif what == "cancel":
         routed.cancel(batch)
     else:
         routed.undo(batch)
-    return _see(url_for("imports.batch", batch=batch))
-
-
-# ------------------------------------------------------------------------------------------------------ what was asked
-
-
-def _wanted(parts: Parts) -> Import:
-    """The import of the form. BadUpload, FetchError and bridges.errors say what is wrong with it."""
-    fields = _fields(parts)
-    address = request.form.get("url", "").strip()
-    uploads.target(fields, parts)
-    file = request.files.get("file")
-    if not address and (file is None or not file.filename):
-        raise uploads.BadUpload("Choose a calendar file, or paste the address of one.")
-    data = _fetched(address, parts) if address else uploads.sent(request)
-    return replace(uploads.of_fields(fields, data, parts), dry_run=False)
-
-
-def _fields(parts: Parts) -> MultiDict[str, str]:
-    """As the API knows them: a calendar by its name too, patterns on lines of their own."""
-    fields: MultiDict[str, str] = MultiDict(request.form)
-    fields.pop("url", None)
-    fields["calendar"] = overview.calendar_called(parts, fields.get("calendar", ""))
-    for name in ("include", "exclude", "rename"):
-        fields.setlist(name, [line.strip() for line in fields.get(name, "").splitlines() if line.strip()])
-    return fields
-
-
-def _fetched(address: str, parts: Parts) -> bytes:
-    """The calendar at the address, once, through the fences of subscriptions."""
-    try:
-        got = fetch_calendar(address, settings=fetch_settings(parts.config), now=parts.now())
-    except ValueError as error:
-        raise uploads.BadUpload(str(error)) from error
-    if isinstance(got, NotModified):
-        raise uploads.BadUpload("The server says that nothing has changed, and that is no calendar.")
-    return got.body
+    return _to_batch(batch)
 
 
 # ------------------------------------------------------------------------------------------------------- what is shown
@@ -222,6 +205,7 @@ def _form(given: MultiDict[str, str], problem: str = "") -> str:
         problem=problem,
         limit=parts.config.imports.max_bytes,
         may_subscribe=access.may_write(),
+        may_route=access.caller().calendars is None,
     )
 
 
@@ -266,6 +250,10 @@ def _after(outcome: Outcome, about: int) -> Response:
     if outcome.run_id is None:
         raise NotWaiting(f"run {about} left nothing to do")
     return _to(outcome.run_id)
+
+
+def _to_batch(batch: int) -> Response:
+    return _see(url_for("imports.batch", batch=batch))
 
 
 def _to(run: int) -> Response:

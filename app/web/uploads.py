@@ -59,7 +59,11 @@ def from_request(request: Request, parts: Parts) -> Import:
 
 def routed(request: Request, parts: Parts) -> tuple[Import, Routes]:
     """The upload where it has routes instead of a calendar: `route`, as often as is liked, and a name of its own."""
-    fields = request.values
+    return routed_of_fields(request.values, sent(request), parts)
+
+
+def routed_of_fields(fields: MultiDict[str, str], data: Data, parts: Parts) -> tuple[Import, Routes]:
+    """The same of fields and a file that came in another way."""
     _require_known(fields)
     if fields.get("calendar"):
         raise BadUpload("say where it goes: either 'calendar' or 'route', not both")
@@ -67,7 +71,7 @@ def routed(request: Request, parts: Parts) -> tuple[Import, Routes]:
     if source == "upload":
         raise BadUpload("a routed import needs a name of its own: name=timetable")
     try:
-        return _job(fields, sent(request), parts, NOWHERE, source), routes_of(fields.getlist("route"))
+        return _job(fields, data, parts, NOWHERE, source), routes_of(fields.getlist("route"))
     except ValueError as error:
         raise BadUpload(str(error)) from error
 

@@ -251,3 +251,116 @@ class TestWhoMay:
         client.post("/sign-in", data={"name": "ann", "password": "correct horse battery"})
         assert preview(client, calendar(EXAM)).status_code == 400
         assert campus.imports.latest() == []
+
+
+class TestZones:
+    LOST = "UID:l\nSUMMARY:Lost\nDTSTART;TZID=Nowhere/Land:20261102T100000"
+    FLOATS = "UID:f\nSUMMARY:Floats\nDTSTART:20261102T100000"
+
+    def test_a_zone_that_nobody_knows_can_be_named_on_the_preview(self, campus: Parts, client: FlaskClient) -> None:
+        page = previewed(client, calendar(self.LOST))
+        assert "Zones that nobody knows are" in client.get(page).text
+        assert "<strong>0</strong> new" in client.get(page).text
+        again = client.post(f"{page}/zone", data={"zone": "America/New_York"}).headers["Location"]
+        shown = client.get(again).text
+        assert "<strong>1</strong> new" in shown
+        assert "America/New_York" in shown
+        assert campus.imports.get(number(page)).state is Ending.CANCELLED
+
+    def test_so_can_what_is_meant_by_times_without_one(self, client: FlaskClient) -> None:
+        page = previewed(client, calendar(self.FLOATS))
+        assert "10:00" in client.get(page).text
+        again = client.post(f"{page}/zone", data={"floating": "UTC"}).headers["Location"]
+        assert "11:00" in client.get(again).text
+
+    def test_where_all_zones_are_known_nobody_is_asked(self, client: FlaskClient) -> None:
+        assert "Plan anew" not in client.get(previewed(client, calendar(LECTURES))).text
+
+    @pytest.mark.parametrize("zone", ["Middle/Earth", "../etc/passwd"])
+    def test_a_zone_that_is_none_is_refused(self, client: FlaskClient, zone: str) -> None:
+        page = previewed(client, calendar(self.LOST))
+        assert client.post(f"{page}/zone", data={"zone": zone}).status_code == 400
+
+    def test_what_is_no_preview_any_more_is_left_alone(self, campus: Parts, client: FlaskClient) -> None:
+        page = previewed(client, calendar(LECTURES))
+        approve(campus, client, page)
+        assert client.post(f"{page}/zone", data={"zone": "UTC"}).status_code == 409
+
+
+class TestRoutes:
+    ROUTES = f"title:Marine*=>{INTO}\ntitle:Exam*=>demo/course/anatomy-1\ntitle:Lost*=>demo/course/nowhere"
+    LOST = "UID:l\nSUMMARY:Lost\nDTSTART:20261102T100000Z"
+
+    def batch(self, client: FlaskClient, *events: str, **fields: str) -> str:
+        """The address of the batch that the form leads to."""
+        answer = preview(client, calendar(*events), **{"routes": self.ROUTES, "name": "timetable"} | fields)
+        assert answer.status_code == 303, answer.text
+        return answer.headers["Location"]
+
+    def test_one_file_is_shown_over_many_calendars_and_nothing_is_written(
+        self, campus: Parts, client: FlaskClient
+    ) -> None:
+        page = client.get(self.batch(client, LECTURES, EXAM, self.LOST)).text
+        assert "<strong>4</strong> new" in page
+        assert f"<bdi>{INTO}</bdi>: 3 new, 0 changed, 0 removed" in page
+        assert "Exam, part 1; oral" in page
+        assert "there is no calendar demo/course/nowhere" in page
+        assert campus.imports.latest() == []
+
+    def test_the_yes_has_a_worker_do_it_and_all_of_it_can_be_taken_back(
+        self, campus: Parts, client: FlaskClient
+    ) -> None:
+        where = self.batch(client, LECTURES, EXAM)
+        assert client.post(f"{where}/approve").status_code == 303
+        (due,) = campus.routed.due()
+        assert "Waiting for its turn" in client.get(where).text
+        campus.routed.take_up(due)
+        assert {str(run.calendar) for run in campus.imports.latest()} == {INTO, "demo/course/anatomy-1"}
+        assert "Take all of it back" in client.get(where).text
+        assert client.post(f"{where}/approve").status_code == 409
+
+    def test_a_no_forgets_it(self, campus: Parts, client: FlaskClient) -> None:
+        where = self.batch(client, LECTURES)
+        assert client.post(f"{where}/cancel").status_code == 303
+        assert "Cancelled" in client.get(where).text
+        assert client.post(f"{where}/approve").status_code == 409
+        assert campus.routed.due() == []
+
+    def test_a_newer_preview_takes_the_place_of_an_older_one(self, client: FlaskClient) -> None:
+        first, second = self.batch(client, LECTURES), self.batch(client, LECTURES, EXAM)
+        assert client.post(f"{first}/approve").status_code == 409
+        assert client.post(f"{second}/approve").status_code == 303
+
+    def test_a_preview_disturbs_no_import_that_waits(self, campus: Parts, client: FlaskClient) -> None:
+        earlier = self.batch(client, LECTURES)
+        client.post(f"{earlier}/approve")
+        self.batch(client, LECTURES, EXAM)
+        assert len(campus.routed.due()) == 1
+
+    def test_what_is_reckless_is_said_before_the_yes_which_then_holds(self, campus: Parts, client: FlaskClient) -> None:
+        for events in ((LECTURES, EXAM), ("UID:n\nSUMMARY:Exam\nDTSTART:20261102T100000Z",)):
+            where = self.batch(client, *events)
+            page = client.get(where).text
+            client.post(f"{where}/approve")
+            (due,) = campus.routed.due()
+            outcome = campus.routed.take_up(due)
+        assert "Import all the same" in page
+        assert outcome is not None
+        assert outcome.state is Ending.DONE
+        assert sum(each.report.deleted for each in outcome.outcomes if each.report) == 4
+
+    @pytest.mark.parametrize(
+        ("fields", "said"),
+        [
+            ({"name": "upload"}, "needs a name of its own"),
+            ({"routes": "title:Marine*"}, "Marine*"),
+            ({"routes": "nonsense"}, "nonsense"),
+        ],
+    )
+    def test_what_is_wrong_is_said_beside_the_form(
+        self, client: FlaskClient, fields: dict[str, str], said: str
+    ) -> None:
+        answer = preview(client, calendar(LECTURES), **{"routes": self.ROUTES, "name": "timetable"} | fields)
+        assert answer.status_code == 422
+        assert said in answer.text.partition('role="alert"')[2].partition("</p>")[0]
+        assert f"{(fields.get('routes') or self.ROUTES).replace('>', '&gt;')}</textarea>" in answer.text

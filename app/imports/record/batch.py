@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, func, insert, select, update
 
 from app.imports.body import compressed, restored
 from app.imports.deciding.plan import State
@@ -22,11 +22,17 @@ from bridges.model import CalendarRef, Kind, Window
 
 NOWHERE = CalendarRef("routed", Kind.INSTITUTION)
 """The calendar of a routed import as long as its routes have not been asked."""
+PLANS = "plans"
+"""Where a preview's plans are kept, beside its report."""
+_PREVIEWED = tables.import_batch.c.state == Ending.PREVIEWED.value
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One routed import. `runs` are its runs by calendar, the first one first; `report` is as the API answers it."""
+    """One routed import. `runs` are its runs by calendar, the first one first; `report` is as the API answers it.
+
+    `plans` are those of one that was previewed: of each calendar its counts, its objections and the first changes.
+    """
 
     id: int
     source: str
@@ -36,6 +42,7 @@ class Batch:
     events: int
     report: dict[str, Any]
     runs: tuple[tuple[int, CalendarRef, Ending], ...]
+    plans: tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -82,12 +89,54 @@ class Batches:
         }
         with writing(self._engine) as connection:
             earlier = batch.c.source == job.source
-            overtaken = (earlier, batch.c.state == Ending.QUEUED.value)
-            connection.execute(
-                update(batch).where(*overtaken).values(state=Ending.CANCELLED.value, ended_at=self._now())
-            )
-            connection.execute(update(batch).where(earlier).values(data=None))
+            self._overtake(connection, earlier)
             return int(connection.execute(insert(batch).values(values).returning(batch.c.id)).scalar_one())
+
+    def preview(self, job: Import, routes: Routes, events: int, report: Mapping[str, Any]) -> int:
+        """A new batch that nobody has said yes to, and its number. Of earlier ones it overtakes such as it is alone."""
+        batch = tables.import_batch
+        values = {
+            "source": job.source,
+            "started_at": self._now(),
+            "state": Ending.PREVIEWED.value,
+            "read_count": events,
+            "data": compressed(job.data),
+            "terms": {**terms_of(job), "routes": routes.to_json()},
+            "report": dict(report),
+        }
+        with writing(self._engine) as connection:
+            self._end(connection, Ending.CANCELLED, batch.c.source == job.source, _PREVIEWED)
+            return int(connection.execute(insert(batch).values(values).returning(batch.c.id)).scalar_one())
+
+    def said_yes(self, id: int, *, approved: bool) -> None:
+        """What was previewed is a worker's now; what waited of this import before is overtaken. With `approved` the yes
+        holds against whatever speaks against it. NotWaiting where the batch stands otherwise."""
+        batch = tables.import_batch
+        row = self._row(id)
+        if row.state != Ending.PREVIEWED.value or row.data is None:
+            raise NotWaiting(f"batch {id} waits for nobody's yes: it is {row.state}")
+        values = {"state": Ending.QUEUED.value, "tries": 0, "terms": {**row.terms, "approved": approved}}
+        with writing(self._engine) as connection:
+            said = update(batch).where(batch.c.id == id, _PREVIEWED).values(values)
+            if not connection.execute(said).rowcount:
+                raise NotWaiting(f"batch {id} waits for nobody's yes any more")
+            self._overtake(connection, (batch.c.source == row.source) & (batch.c.id != id))
+
+    def said_no(self, id: int) -> bool:
+        """Call off what was previewed; whether it was."""
+        with writing(self._engine) as connection:
+            return bool(self._end(connection, Ending.CANCELLED, tables.import_batch.c.id == id, _PREVIEWED))
+
+    def _overtake(self, connection: Connection, earlier: ColumnElement[bool]) -> None:
+        """Another file takes their place: what waits for a worker or a yes is called off, and no file is kept."""
+        batch = tables.import_batch
+        waiting = batch.c.state.in_([Ending.QUEUED.value, Ending.PREVIEWED.value])
+        self._end(connection, Ending.CANCELLED, earlier, waiting)
+        connection.execute(update(batch).where(earlier).values(data=None))
+
+    def _end(self, connection: Connection, ending: Ending, *which: ColumnElement[bool]) -> int:
+        values = {"state": ending.value, "ended_at": self._now(), "data": None}
+        return connection.execute(update(tables.import_batch).where(*which).values(values)).rowcount
 
     def queued(self) -> Sequence[tuple[int, str]]:
         """Those that a worker has to take up, or had taken up, with their sources; the oldest first."""
@@ -133,6 +182,8 @@ class Batches:
         with self._engine.connect() as connection:
             row = self._row(id)
             made = connection.execute(runs).all()
+        report = dict(row.report or {})
+        plans = tuple(report.pop(PLANS, ()))
         return Batch(
             row.id,
             row.source,
@@ -140,8 +191,9 @@ class Batches:
             row.started_at,
             row.ended_at,
             row.read_count,
-            row.report or {},
+            report,
             tuple((each.id, CalendarRef.parse(each.calendar), Ending(each.state)) for each in made),
+            plans,
         )
 
     def job(self, id: int) -> tuple[Import, Routes]:

@@ -9,7 +9,11 @@ from typing import Any
 from app.ics import Problem
 from app.imports.deciding.routes import Unmatched
 from app.imports.record.outcome import Outcome
+from app.imports.record.report import change_to_json
 from app.imports.record.runs import Ending
+
+FIRST = 50
+"""Changes of one calendar that a preview keeps; the counts tell of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,15 @@ class RoutedOutcome:
             "unmatched": self.unmatched.to_json(),
             "missing": [each.to_json() for each in self.missing],
         }
+
+    def plans(self) -> Iterator[dict[str, Any]]:
+        """Of each calendar with anything to tell: counts, objections, the first changes and how many there are."""
+        for outcome in self.outcomes:
+            plan = outcome.plan
+            some = [change_to_json(each, outcome.lines) for each in plan.changes[:FIRST]]
+            counts = {"create": len(plan.creates), "update": len(plan.updates), "delete": len(plan.deletes)}
+            told = {"calendar": str(plan.calendar), **counts, "unchanged": plan.unchanged, "changes": some}
+            yield {**told, "of": len(plan.changes), "objections": list(outcome.objections)}
 
     def to_json(self) -> dict[str, Any]:
         """One object with everything in it; `outcomes` are those of the calendars with anything to tell."""
