@@ -9,45 +9,59 @@ import click
 
 from app.cli.common import Asked, Program
 
-COMMANDS = {
-    "serve": "serving:serve",
-    "work": "serving:work_command",
-    "workers": "serving:workers_command",
-    "check-config": "checking:check_config",
-    "status": "status:status",
-    "calendars": "calendars:calendars",
-    "connections": "connections:connections_command",
-    "check-connections": "connections:check_connections",
-    "quota": "connections:quota",
-    "settings": "connections:settings",
-    "expand": "calendars:expand",
-    "explain": "calendars:explain",
-    "itslearning": "calendars:itslearning",
-    "feed": "feeds:feed",
-    "refresh": "feeds:refresh",
-    "import": "imports:import_file",
-    "run": "runs:run",
-    "holds": "runs:holds",
-    "batch": "batches:batch",
-    "undo": "imports:undo",
-    "purge": "imports:purge",
-    "drift": "drift:drift",
-    "doctor": "doctor:doctor",
-    "subscription": "subscriptions:subscription",
-    "token": "credentials:token",
-    "admin": "credentials:admin",
-    "link": "credentials:link",
-    "audit": "auditing:audit_log",
-    "backup": "store:backup",
-    "restore": "store:restore",
-    "migrate": "store:migrate_command",
-    "check-store": "store:check_store",
-    "rotate-key": "store:rotate_key",
-    "prune": "keeping:prune",
-    "erase-person": "keeping:erase_person",
-    "completion": "completion:completion",
+SECTIONS = {
+    "Run it": {
+        "serve": "serving:serve",
+        "work": "serving:work_command",
+        "workers": "serving:workers_command",
+        "status": "status:status",
+        "check-config": "checking:check_config",
+        "settings": "connections:settings",
+    },
+    "LMSs": {
+        "connections": "connections:connections_command",
+        "check-connections": "connections:check_connections",
+        "quota": "connections:quota",
+        "calendars": "calendars:calendars",
+        "link": "credentials:link",
+        "itslearning": "calendars:itslearning",
+    },
+    "Feeds": {
+        "feed": "feeds:feed",
+        "refresh": "feeds:refresh",
+        "doctor": "doctor:doctor",
+    },
+    "Imports": {
+        "import": "imports:import_file",
+        "holds": "runs:holds",
+        "run": "runs:run",
+        "batch": "batches:batch",
+        "undo": "imports:undo",
+        "purge": "imports:purge",
+        "subscription": "subscriptions:subscription",
+        "drift": "drift:drift",
+        "expand": "calendars:expand",
+        "explain": "calendars:explain",
+    },
+    "Who may": {
+        "token": "credentials:token",
+        "admin": "credentials:admin",
+        "audit": "auditing:audit_log",
+        "erase-person": "keeping:erase_person",
+    },
+    "The store": {
+        "backup": "store:backup",
+        "restore": "store:restore",
+        "migrate": "store:migrate_command",
+        "check-store": "store:check_store",
+        "rotate-key": "store:rotate_key",
+        "prune": "keeping:prune",
+    },
+    "This program": {
+        "completion": "completion:completion",
+    },
 }
-"""Where each command lives, in this folder."""
+"""Where each command lives, in this folder, under the headings of 'calbridge --help'."""
 
 
 class Commands(MutableMapping[str, click.Command]):
@@ -87,7 +101,8 @@ def _version(context: click.Context, _: click.Parameter, asked: bool) -> None:
 
 @click.group(
     cls=Program,
-    commands=Commands(COMMANDS),
+    commands=Commands({name: place for places in SECTIONS.values() for name, place in places.items()}),
+    sections=SECTIONS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="'calbridge COMMAND --help' tells more, with an example. The exit statuses of all commands are in README.",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -32,6 +32,23 @@ class Asked:
 
 class Program(click.Group):
     """The command line as a whole: whatever a command raises ends as a sentence and an exit status."""
+
+    def __init__(self, *args: Any, sections: Mapping[str, Iterable[str]] | None = None, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._sections = sections or {}
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """In the order of the headings."""
+        return list(self.commands)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Under headings, since they are many; a line for each."""
+        widest = max(map(len, self.commands), default=0)
+        room = formatter.width - widest - 6
+        for title, names in self._sections.items():
+            with formatter.section(title):
+                rows = [(f"{name:<{widest}}", self.commands[name].get_short_help_str(room)) for name in names]
+                formatter.write_dl(rows)
 
     def invoke(self, context: click.Context) -> Any:
         from app.cli.faults import Stopped, is_closed_pipe, told

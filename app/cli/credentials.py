@@ -60,6 +60,7 @@ def token_list(as_json: bool) -> None:
         Column("token", lambda one: one.name),
         Column("made", lambda one: moment(one.created_at, joined.config.zone)),
         Column("scope", lambda one: one.scope),
+        Column("last used", lambda one: moment(one.used_at, joined.config.zone)),
     ]
     tell(tokens.every_one(joined.engine), columns, lambda one: one.to_json(), as_json)
 

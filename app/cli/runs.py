@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,8 +11,8 @@ from app.cli.common import json_option, parts, quiet_option, slice_options
 from app.cli.naming import CALENDARS, RUNS
 from app.cli.outcomes import tell_outcome
 from app.cli.progress import bar
-from app.cli.tables import Column, tell, tell_part
-from app.cli.terminal import cell, moment, say, say_json
+from app.cli.tables import Column, tell, tell_facts, tell_part
+from app.cli.terminal import cell, is_terminal, moment, say, say_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,8 +99,32 @@ def run_show(number: int, as_json: bool) -> None:
     one = joined.imports.get(number)
     if as_json:
         say_json(one.to_json())
+    elif is_terminal():
+        _show(one, joined.config.zone)
     else:
         say("\n".join(one.lines(joined.config.zone)))
+
+
+def _show(one: Run, zone: tzinfo) -> None:
+    """What it is, what it waits for, and its changes as a table."""
+    from app.imports.record.runs import refusal, when_told
+
+    facts: dict[str, object] = {"run": one.id, "kind": one.kind, "state": one.state, "calendar": one.calendar}
+    facts |= {"import": one.source, "started": moment(one.started_at, zone), "ended": moment(one.ended_at, zone)}
+    tell_facts(facts | {"came to": one.counts()}, as_json=False)
+    for note in one.notes(zone):
+        say(note)
+    columns: Sequence[Column[Any]] = [
+        Column("deed", lambda change: change["deed"]),
+        Column("when", lambda change: when_told(change["event"]["when"], zone)),
+        Column("title", lambda change: change["event"]["title"], folds=True),
+    ]
+    plan = one.plan or {}
+    tell(plan.get("changes", ()), columns, dict, as_json=False)
+    if more := plan.get("more"):
+        say(f"… and {more['changes']:,} more: calbridge run listed {one.id} changes --offset {len(plan['changes'])}")
+    for note in (one.report or {}).get("refused", ()):
+        say(f"refused: {refusal(note)}")
 
 
 @run.command("listed")

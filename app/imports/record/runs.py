@@ -149,18 +149,16 @@ class Run:
     def lines(self, zone: tzinfo = UTC) -> Iterator[str]:
         """All of it for a terminal, a change a line; times in `zone`."""
         yield self.to_text(zone)
-        yield from self._notes(zone)
+        yield from self.notes(zone)
         for change in (self.plan or {}).get("changes", ()):
-            when = change["event"]["when"]
-            start = datetime.fromisoformat(when["start"]) if "start" in when else None
-            day = _moment(start, zone) if start and start.tzinfo else when.get("start") or when.get("first")
-            yield f"{change['deed']}\t{day}\t{change['event']['title']}"
+            yield f"{change['deed']}\t{when_told(change['event']['when'], zone)}\t{change['event']['title']}"
         if more := (self.plan or {}).get("more"):
             yield f"… and {more['changes']:,} more"
         for note in (self.report or {}).get("refused", ()):
             yield f"refused: {refusal(note)}"
 
-    def _notes(self, zone: tzinfo) -> Iterator[str]:
+    def notes(self, zone: tzinfo) -> Iterator[str]:
+        """What it waits for or what stopped it, and what to do; times in `zone`."""
         if self.forecast and not self.report:
             yield f"forecast: {self.forecast['text']}"
         for objection in self.objections:
@@ -184,6 +182,12 @@ def told(progress: Mapping[str, Any]) -> str:
     parts += [f"{progress['rate']:g} a second"] if progress["rate"] else []
     parts += [f"{progress['rest']:,} seconds to go"] if progress["rest"] else []
     return ", ".join(parts)
+
+
+def when_told(when: Mapping[str, str], zone: tzinfo) -> str:
+    """When an event of a plan begins, for people; `when` is as the store writes it."""
+    start = datetime.fromisoformat(when["start"]) if "start" in when else None
+    return _moment(start, zone) if start and start.tzinfo else when.get("start") or when["first"]
 
 
 def refusal(note: Mapping[str, Any]) -> str:
