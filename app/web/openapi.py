@@ -186,7 +186,7 @@ def _refusals(rule: Rule, method: str, told: Call) -> Mapping[int, str]:
     if needed(method.upper(), rule.rule) is Right.NONE:
         return {status: REFUSALS[status] for status in (429, 503)}
     usual = {400, 401, 403, 429, 503}
-    usual |= {404} if rule.arguments else set()
+    usual |= {404, 405} if rule.arguments else set()
     usual |= {409, 422} if method in WRITING else set()
     usual |= {413} if told.takes or told.file else set()
     return {**{status: REFUSALS[status] for status in usual}, **told.refusals}

@@ -43,6 +43,7 @@ REFUSALS: Mapping[int, str] = {
     401: "A token is needed, or this one is none of ours.",
     403: "Whoever calls may not do this.",
     404: "There is no such thing.",
+    405: "What stands in the address makes it another one, which has no such method.",
     409: "It cannot be done as things stand, or somebody else is at it: ask again in a moment.",
     413: "What was sent is larger than is taken (`imports.max_bytes`).",
     422: "It is understood, and can never be done here; or the Idempotency-Key was sent with another request.",

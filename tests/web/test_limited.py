@@ -1,4 +1,4 @@
-"""One caller may ask the API so often in a minute: told with each answer, refused beyond, and feeds are never counted."""
+"""One caller may ask the API so often in a minute: told with each answer, refused beyond it. Feeds are not counted."""
 
 from __future__ import annotations
 
