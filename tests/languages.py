@@ -1,4 +1,4 @@
-"""The texts of the pages and their catalogues. `python -m tests.languages [LANGUAGE …]` brings the .po files up to date.
+"""The texts of the pages and their catalogues. `python -m tests.languages [LANGUAGE …]` brings the .po files in step.
 
 New texts come in without a translation, those that are gone go, and a language that is new gets a file of its own.
 """
