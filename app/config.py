@@ -578,8 +578,8 @@ def example() -> str:
     for bridge in sorted(bridges.REGISTRY):
         fields = bridges.bridge_class(bridge).Settings.model_fields
         head += ["", *(f"# {line}" for line in (f"[lms.my-{bridge}]", f'bridge = "{bridge}"', *_keys(fields)))]
-    head += ["", "# One table for each LMS that opens calbridge from inside its courses (LTI 1.3)."]
-    head += ["", *(f"# {line}" for line in ("[lti.my-lms]", *_keys(Platform.model_fields)))]
+    of_courses = "# One table for each LMS that opens calbridge from inside its courses (LTI 1.3)."
+    head += ["", *(f"# {line}" for line in (of_courses, "[lti.my-lms]", *_keys(Platform.model_fields)))]
     return "\n".join(head) + "\n"
 
 

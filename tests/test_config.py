@@ -130,4 +130,6 @@ def test_the_example_says_the_defaults() -> None:
 def test_the_examples_tables_are_whole_once_their_hashes_are_gone() -> None:
     tables = example().partition("\n# [lms.")
     text = "".join(line.removeprefix("# ") + "\n" for line in (tables[1] + tables[2]).splitlines())
-    assert set(tomllib.loads(text)["lms"]) == {f"my-{bridge}" for bridge in bridges.REGISTRY}
+    told = tomllib.loads(text)
+    assert set(told["lms"]) == {f"my-{bridge}" for bridge in bridges.REGISTRY}
+    assert set(told["lti"]) == {"my-lms"}
