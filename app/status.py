@@ -68,7 +68,7 @@ def _readings(one: Connected, now: datetime) -> Line:
     if not standing.calendars:
         return Line(about, "no feed shows a calendar of it")
     read = f"the newest {ago(standing.read_at, now)} old" if standing.read_at else "none was read yet"
-    says = f"{standing.calendars:,} calendars, {read}"
+    says = f"{_counted(standing.calendars, 'calendar')}, {read}"
     if not standing.failing:
         return Line(about, says)
     return Line(
@@ -84,9 +84,10 @@ def _quota(one: Connected) -> Line:
 
 def _late(connection: Connection, now: datetime) -> Line:
     reading = tables.calendar_reading.c
-    late = select(func.count()).where(reading.next_check < now - LATE, reading.unused_since.is_(None))
-    count = connection.execute(late).scalar() or 0
-    says = f"{count:,} calendars should have been read over an hour ago" if count else "none is late"
+    due = reading.next_check < now - LATE, reading.unused_since.is_(None)
+    unread = reading.read_at.is_(None) | (reading.read_at < now - LATE)  # what an import wrote to is due since ever
+    count = connection.execute(select(func.count()).where(*due, unread)).scalar() or 0
+    says = f"{_counted(count, 'calendar')} should have been read over an hour ago" if count else "none is late"
     return Line("due", says, "calbridge workers" if count else "")
 
 
@@ -95,7 +96,9 @@ def _holds(connection: Connection) -> Line:
     held = select(func.count()).select_from(tables.held_import.join(tables.import_run)).where(run.state == "held")
     count = connection.execute(held).scalar() or 0
     return Line(
-        "imports", f"{count:,} wait for a yes" if count else "none waits for a yes", "calbridge holds" if count else ""
+        "imports",
+        f"{_counted(count, 'plan')} waiting for a yes" if count else "none waits for a yes",
+        "calbridge holds" if count else "",
     )
 
 
@@ -104,7 +107,7 @@ def _left(connection: Connection, now: datetime) -> Iterator[Line]:
     left = select(func.count()).where(run.state == "left", run.started_at > now - BACK)
     if count := connection.execute(left).scalar() or 0:
         yield Line(
-            "unfinished", f"{count:,} runs of the last day were left half-way", "calbridge run list --state left"
+            "unfinished", f"{_counted(count, 'run')} of the last day left half-way", "calbridge run list --state left"
         )
 
 
@@ -121,7 +124,11 @@ def _workers(parts: Parts, now: datetime) -> Line:
     doing = sum(len(each.doing) for each in alive)
     if not alive:
         return Line("workers", "none has been heard of lately: nothing is read or pulled by itself", "calbridge work")
-    return Line("workers", f"{len(alive)} live, {doing} jobs in hand")
+    return Line("workers", f"{len(alive)} live, {_counted(doing, 'job')} in hand")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
 
 
 def ago(at: datetime | None, now: datetime) -> str:

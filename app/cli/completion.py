@@ -16,6 +16,8 @@ def completion(shell: str) -> None:
     Example: calbridge completion bash >~/.local/share/bash-completion/completions/calbridge
              calbridge completion zsh >"${fpath[1]}/_calbridge"
              calbridge completion fish >~/.config/fish/completions/calbridge.fish
+
+    Names are looked up within a second, or as many as CALBRIDGE_PATIENCE says.
     """
     from click.shell_completion import get_completion_class
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from app.store.names import Names
 
 PATIENCE = 1.0
-"""Seconds that somebody waits for names after a Tab."""
+"""Seconds that somebody waits for names after a Tab; CALBRIDGE_PATIENCE names others, for a slow machine."""
 UNFIT = re.compile(rf"{HARMFUL.pattern}|[\s:]")
 """What no name may hold that is put into somebody's command line; a colon is where bash parts words."""
 
@@ -28,7 +28,7 @@ Ask = Callable[["Config", str], "Names"]
 
 
 def _in_time(ask: Ask, config: str | None, begun: str) -> Names:
-    """What is found within PATIENCE. Whoever looks for longer ends with the process, and a fault is no answer."""
+    """What is found while somebody waits. Whoever looks for longer ends with the process, and a fault is no answer."""
     found: list[tuple[str, str]] = []
 
     def look() -> None:
@@ -39,8 +39,15 @@ def _in_time(ask: Ask, config: str | None, begun: str) -> Names:
 
     looker = Thread(target=look, daemon=True)
     looker.start()
-    looker.join(PATIENCE)
+    looker.join(_patience())
     return list(found)
+
+
+def _patience() -> float:
+    try:
+        return float(os.environ["CALBRIDGE_PATIENCE"])
+    except (KeyError, ValueError):
+        return PATIENCE
 
 
 def _completer(ask: Ask) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:

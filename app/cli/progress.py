@@ -41,7 +41,7 @@ def lines(doing: str, clock: Callable[[], float] = time.monotonic) -> Progress:
         nonlocal last
         if clock() - last >= NOW_AND_THEN:
             last = clock()
-            say(f"{doing}: {done:,}" + (f" of {of:,}" if of else ""), err=True)
+            say(f"{doing}: {_counted(done, of) or 'begun'}", err=True)
 
     return progress
 
@@ -49,9 +49,13 @@ def lines(doing: str, clock: Callable[[], float] = time.monotonic) -> Progress:
 @contextmanager
 def _bar(doing: str) -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
-        task = shown.add_task(doing, total=None)
-        yield lambda done, of: shown.update(task, completed=done, total=of or None)
+        task = shown.add_task(doing, total=None, count="")
+        yield lambda done, of: shown.update(task, completed=done, total=of or None, count=_counted(done, of))
+
+
+def _counted(done: int, of: int) -> str:
+    return f"{done:,} of {of:,}" if of else ""

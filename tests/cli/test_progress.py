@@ -73,7 +73,7 @@ def test_a_person_sees_a_bar_and_may_have_none(shell: Shell) -> None:
     status, said = shell.on_a_terminal("refresh")
     assert status == 0
     assert "reading feeds" in said
-    assert "4/4" in said
+    assert "4 of 4" in said
     status, said = shell.on_a_terminal("refresh", "--quiet")
     assert (status, "reading feeds" in said) == (0, False)
 

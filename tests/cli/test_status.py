@@ -7,10 +7,14 @@ from pathlib import Path
 
 from sqlalchemy import update
 
+from app.imports.pull import register
+from app.imports.pull.wish import Wish
+from app.imports.run import Mode
 from app.parts import Parts
 from app.status import Line, status
 from app.store import tables, workers
-from tests.campus import EXAM, LECTURES, calendar, open_campus
+from bridges.model import CalendarRef, Window
+from tests.campus import EXAM, LECTURES, NOW, calendar, open_campus
 from tests.cli.shell import COURSE, Shell, records
 
 
@@ -52,40 +56,30 @@ def test_a_calendar_that_fails_is_told_with_its_reason(tmp_path: Path) -> None:
 
 
 def test_a_reading_that_is_late_wants_attention(tmp_path: Path) -> None:
-    parts = well(tmp_path)
+    parts, before = well(tmp_path), NOW - timedelta(hours=2)
     with parts.engine.begin() as connection:
-        connection.execute(update(tables.calendar_reading).values(next_check=parts.now() - timedelta(hours=2)))
+        connection.execute(update(tables.calendar_reading).values(next_check=before, read_at=before))
     assert "4 calendars should have been read" in alarms(parts)["due"].says
+
+
+def test_what_an_import_wrote_to_is_not_late_at_once(tmp_path: Path) -> None:
+    parts = well(tmp_path)
+    parts.feeds.expire(CalendarRef.parse(COURSE))
+    assert "due" not in alarms(parts)
 
 
 def test_a_held_plan_and_a_parked_subscription_want_attention(tmp_path: Path) -> None:
     parts = well(tmp_path)
+    course, window = CalendarRef.parse(COURSE), Window(NOW, NOW + timedelta(days=90))
     for file in (calendar(LECTURES, EXAM), calendar("UID:o\nSUMMARY:o\nDTSTART:20261102T100000Z")):
-        window = parts.now(), parts.now() + timedelta(days=90)
-        _imported(parts, file, *window)
-    row = {"source": "s", "calendar": COURSE, "url": "https://x.example/", "every_minutes": 60, "standing": "parked"}
-    _subscribed(parts, row)
-    found = alarms(parts)
-    assert (found["imports"].says, found["imports"].alarm) == ("1 wait for a yes", "calbridge holds")
-    assert found["subscriptions"].says == "1 parked"
-
-
-def _imported(parts: Parts, file: bytes, start: object, end: object) -> None:
-    from bridges.model import CalendarRef, Window
-
-    parts.imports.run(file, CalendarRef.parse(COURSE), Window(start, end))  # type: ignore[arg-type]
-
-
-def _subscribed(parts: Parts, row: dict[str, object]) -> None:
-    from app.imports.pull import register
-    from app.imports.pull.wish import Wish
-    from app.imports.run import Mode
-    from bridges.model import CalendarRef
-
-    wish = Wish("s", "https://x.example/a.ics", CalendarRef.parse(COURSE), timedelta(hours=1), 30, Mode.REPLACE, "")
-    register.add(parts.engine, wish, (), parts.now())
+        parts.imports.run(file, course, window)
+    wish = Wish("s", "https://x.example/a.ics", course, timedelta(hours=1), 30, Mode.REPLACE, "")
+    register.add(parts.engine, wish, (), NOW)
     with parts.engine.begin() as connection:
-        connection.execute(update(tables.subscription).values(standing=row["standing"]))
+        connection.execute(update(tables.subscription).values(standing="parked"))
+    found = alarms(parts)
+    assert (found["imports"].says, found["imports"].alarm) == ("1 plan waiting for a yes", "calbridge holds")
+    assert found["subscriptions"].says == "1 parked"
 
 
 def test_the_command_ends_with_1_and_says_what_to_do(shell: Shell) -> None:
