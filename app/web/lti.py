@@ -60,7 +60,7 @@ def install(app: Flask, parts: Parts) -> None:
     settings = fetch_settings(parts.config)
     app.extensions["calbridge.lti"] = Keys(lambda url: keys.fetched(url, settings, parts.now()), parts.now)
     app.after_request(_framed)
-    app.context_processor(lambda: {"launched": course()})
+    app.context_processor(lambda: {"launched": course(), "platforms_of": _platforms_of})
     app.register_error_handler(LaunchRefused, _refused)
 
 
@@ -338,6 +338,11 @@ def _framed(response: Response) -> Response:
         sites = f"frame-ancestors 'self' {' '.join(platform.framed_by)}"
         response.headers["Content-Security-Policy"] = policy.replace(_NOBODY_FRAMES, sites)
     return response
+
+
+def _platforms_of(lms: str) -> list[str]:
+    """The names of those that open us from the courses of that connection."""
+    return [name for name, platform in _platforms().items() if platform.lms == lms]
 
 
 def _platforms() -> Mapping[str, Platform]:

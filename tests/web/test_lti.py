@@ -689,6 +689,9 @@ class TestRegistration:
         page = Visitor(opened(more='[lti.new]\nlms = "demo"'), lms).get("/lti/config/new").text
         assert "[lti.new] lacks issuer, client_id, auth_login_url, jwks_url" in page
 
+    def test_the_administrator_finds_it_beside_the_connection(self, parts: Parts) -> None:
+        assert 'href="/lti/config/school"' in browser(parts).get("/admin/connections").text
+
     def test_programs_can_read_it(self, visitor: Visitor) -> None:
         told = visitor.get("/lti/config/school.json").json
         assert told
