@@ -13,7 +13,7 @@ from app.imports.window import bound
 from app.web import access
 from app.web.answers import as_json
 from app.web.calls import call, understood
-from app.web.links import links_of, secret_links
+from app.web.links import feed_to_json, links_of, secret_links
 from app.web.paging import as_part, part_of, slice_of
 from app.web.shapes import feeds as shapes
 from app.web.shapes.common import Paged, Searched
@@ -176,15 +176,7 @@ def _end_of(until: str) -> datetime | None:
 
 
 def _told(feed: Feed) -> dict[str, Any]:
-    feeds = access.parts().feeds
-    state = feeds.state(feed)
-    return feed.to_json() | {
-        "links": dict(links_of(feed, access.base_url())),
-        "bytes": feeds.size(feed),
-        "read_at": state.read_at.isoformat() if state and state.read_at else None,
-        "next_check": state.next_check.isoformat() if state else None,
-        "problem": feeds.absence(feed) or (state.problem if state else ""),
-    }
+    return feed_to_json(access.parts().feeds, feed, access.base_url())
 
 
 def _opened(slug: str, name: str, token: str) -> Response:
