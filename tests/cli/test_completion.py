@@ -31,38 +31,34 @@ def desk(shell: Shell, tmp_path: Path) -> Shell:
     return shell
 
 
-def bash(desk: Shell, *words: str) -> list[str]:
-    """What bash offers after these words, the last of which is begun."""
+def bash(desk: Shell, *typed: str) -> list[set[str]]:
+    """What bash offers for each of these lines, the last word of which is begun."""
     assert BASH
-    script = f"""
-    PATH="{desk.folder}/bin:$PATH"
-    eval "$(calbridge completion bash)"
-    COMP_WORDS=(calbridge {" ".join(repr(word) for word in words)}) COMP_CWORD={len(words)}
+    ask = """
+    COMPREPLY=() COMP_WORDS=(calbridge {words}) COMP_CWORD={last}
     _calbridge_completion calbridge
-    printf '%s\\n' "${{COMPREPLY[@]}}"
+    echo "${{COMPREPLY[@]}}"
     """
+    asked = [ask.format(words=line if line[-1] != " " else f"{line}''", last=len(line.split(" "))) for line in typed]
+    script = f'PATH="{desk.folder}/bin:$PATH"; eval "$(calbridge completion bash)"' + "".join(asked)
     environment = {"PATH": "/usr/bin:/bin", "CALBRIDGE_CONFIG": str(desk.config), "HOME": str(desk.folder)}
     environment |= {"CALBRIDGE_PATIENCE": "60", "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
-    done = subprocess.run(
-        [BASH, "--norc", "-c", script],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=True,
-    )
+    words = [BASH, "--norc", "-c", script]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=True)
     assert done.stderr == ""
-    return done.stdout.split()
+    return [set(line.split()) for line in done.stdout.splitlines()]
 
 
 @pytest.mark.skipif(BASH is None, reason="there is no bash")
 def test_bash_offers_commands_options_and_names(desk: Shell) -> None:
-    assert bash(desk, "sub") == ["subscription"]
-    assert set(bash(desk, "feed", "to")) == {"token"}
-    assert "--approve" in bash(desk, "import", "--a")
-    assert bash(desk, "feed", "show", "bio") == ["biology"]
-    assert bash(desk, "run", "show", "") == ["1"]
-    assert bash(desk, "calendars", "de") == ["demo"]
-    assert COURSE in bash(desk, "purge", "--into", "demo/c")
+    commands, options, feeds, runs, calendars = bash(
+        desk, "sub", "import --a", "feed show bio", "run show ", "purge --into demo/c"
+    )
+    assert commands == {"subscription"}
+    assert options == {"--approve"}
+    assert feeds == {"biology"}
+    assert runs == {"1"}
+    assert COURSE in calendars
 
 
 @pytest.mark.skipif(ZSH is None, reason="there is no zsh")
