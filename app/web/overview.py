@@ -16,7 +16,7 @@ from app.web.uploads import BadUpload
 from bridges.errors import BridgeError
 from bridges.model import Calendar
 
-ON_A_PAGE = 50
+ON_A_PAGE = 25
 """Feeds; a campus has thousands."""
 MOST_TARGETS = 1000
 """Calendars that a list on a page can hold; a larger campus writes the calendar's name."""

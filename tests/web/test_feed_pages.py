@@ -202,9 +202,9 @@ class TestThousandsOfFeeds:
     def test_they_are_searched_and_come_in_pages(self, client: FlaskClient) -> None:
         page = client.get("/?search=Course+11").text
         assert re.findall(r'id="(course-\d+)"', page) == ["course-11", *(f"course-11{n}" for n in range(10))]
-        third = client.get("/?search=Anatomi&page=3").text
-        assert third.count('class="card"') == 20
-        assert "search=Anatomi" in third
+        last = client.get("/?search=Anatomi&page=5").text
+        assert last.count('class="card"') == 20
+        assert "search=Anatomi" in last
 
     @pytest.mark.usefixtures("many")
     def test_a_switch_leads_back_to_where_it_was_pressed(self, client: FlaskClient) -> None:
