@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from app.store.leases import Busy, forget, left_behind
 from bridges.model import CalendarRef
 
 Stopping = Callable[[], bool]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,9 @@ class Refreshes:
     def due(self, now: datetime) -> Sequence[Job]:
         """What should be done now, the short work first; `now` is aware."""
         self._put_back_what_died(now)
+        if by := schedule.put_back(self.engine, now):
+            log.warning("the clock was put back by %s: what was booked by it is due now", by)
+            schedule.put_right(self.engine, now, by)
         pauses = {name: chore.every for name, chore in self.chores.items()}
         return [
             *map(jobs.chore, schedule.due(self.engine, pauses, now)),

@@ -154,5 +154,5 @@ def require() -> None:
 
 def drop() -> None:
     """The run is over."""
-    postgresql.drop()
     redis.stop()
+    postgresql.drop()

@@ -102,6 +102,22 @@ def test_a_chore_is_done_again_after_the_clock_was_put_back(campus: Campus) -> N
     assert campus.parts.refreshes.do(chore, NOW).how == "in vain"
 
 
+@pytest.mark.parametrize("jump", [5 * HOUR, timedelta(days=30), timedelta(days=4000)])
+def test_what_was_booked_by_a_wrong_clock_is_due_when_it_is_right_again(
+    campus: Campus, jump: timedelta, caplog: pytest.LogCaptureFixture
+) -> None:
+    reading, pulling = jobs.reading(COURSE), jobs.pulling(campus.subscribe())
+    for campus.now in (NOW, NOW + jump / 2, NOW + jump):
+        campus.done()
+    campus.now = NOW + timedelta(minutes=10)
+    done = campus.done()
+    assert (done[reading].how, done[pulling].how in {"done", "unchanged"}) == ("read", True)
+    assert "the clock was put back by" in caplog.text
+    assert not {reading, pulling} & {*campus.parts.refreshes.due(campus.now)}
+    campus.now += HOUR
+    assert {reading, pulling} <= {*campus.parts.refreshes.due(campus.now)}, "and on as ever"
+
+
 def test_what_was_cut_off_is_due_at_once(campus: Campus) -> None:
     cut = [jobs.pulling(campus.subscribe()), jobs.reading(COURSE)]
     campus.done()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import os
-import re
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -161,47 +159,3 @@ class TestDamaged:
         assert said.exit_code == 1
         assert "two entries of the ledger name the same event: same" in said.stdout
         assert "entry 3 of the ledger" in said.stdout
-
-
-class TestClock:
-    """Jumps. What was promised for a time holds by that time; nothing is written twice for it."""
-
-    @pytest.mark.parametrize(
-        "jump",
-        [timedelta(hours=1), timedelta(hours=-1), datetime(2038, 1, 20, tzinfo=UTC) - NOW, timedelta(days=27000)],
-    )
-    def test_the_same_file_writes_nothing_and_feeds_answer(self, url: str, campus: Parts, jump: timedelta) -> None:
-        campus.imports.run(calendar(LECTURES, EXAM), COURSE, TERM)
-        later = open_parts(parse(f'store.url = "{url}"', {}), now=lambda: NOW + jump)
-        outcome = later.imports.run(calendar(LECTURES, EXAM), COURSE, TERM)
-        assert outcome.report
-        assert (outcome.state, outcome.report.created, outcome.report.deleted) == (Ending.DONE, 0, 0)
-        assert later.feeds.snapshot_for_public("anatomy-i", Form.ICS).body
-        list(later.refreshes.run(NOW + jump))
-        later.close()
-        assert campus.feeds.snapshot_for_public("anatomy-i", Form.ICS).body, "and back again"
-
-    def test_the_zone_of_the_machine_changes_no_byte(self, campus: Parts, tmp_path: Path) -> None:
-        def listed(zone: str) -> bytes:
-            words = [
-                "--config",
-                str(tmp_path / "config.toml"),
-                "import",
-                str(tmp_path / "x.ics"),
-                "--into",
-                str(COURSE),
-            ]
-            words += ["--from", "2026-10-20", "--to", "2026-12-31", "--dry-run"]
-            command = [sys.executable, "-m", "app.cli", *words]
-            said = subprocess.run(command, capture_output=True, check=True, env=os.environ | {"TZ": zone}).stdout
-            return re.sub(rb"about \d\d:\d\d", b"about", said)  # a minute may have passed between two of them
-
-        shell(tmp_path, "feed", "list")
-        assert listed("Pacific/Kiritimati") == listed("America/Anchorage") == listed("UTC")
-
-
-def test_a_secret_outlives_a_start_in_another_century(url: str, campus: Parts) -> None:
-    campus.vault.put("learn/token", base64.b64encode(b"secret").decode())
-    later = open_parts(parse(f'store.url = "{url}"', {}), now=lambda: datetime(2100, 1, 1, tzinfo=UTC))
-    assert later.vault.get("learn/token") == base64.b64encode(b"secret").decode()
-    later.close()
