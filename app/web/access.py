@@ -17,7 +17,7 @@ from app.imports.record.runs import NoRun
 from app.metrics import Metrics
 from app.parts import Parts
 from app.web import session
-from app.web.callers import AT_THE_MACHINE, NOBODY, Caller, Right, needed
+from app.web.callers import AT_THE_MACHINE, NOBODY, Caller, Right, is_of_a_course, needed
 from app.web.guesses import neighbourhood
 from app.web.problems import answer
 from bridges.model import CalendarRef
@@ -63,7 +63,7 @@ def guard() -> Response | None:
         return Response(status=303, headers={"Location": f"/sign-in?next={onward}"})
     if refusal is None and caller().by_cookie and request.method not in {"GET", "HEAD", "OPTIONS"}:
         session.require_our_page()
-    return refusal or _foreign_run()
+    return refusal or _beyond_the_course() or _foreign_run()
 
 
 def _is_page() -> bool:
@@ -158,6 +158,13 @@ def _refusal(need: Right) -> Response | None:
     if not _from_here():
         return answer(403, "From elsewhere this needs an API token: make one with 'calbridge token add NAME'.")
     return foreign()
+
+
+def _beyond_the_course() -> Response | None:
+    """Whoever came from inside a course is shown nothing of other people's."""
+    if not caller().by_cookie or not session.platform() or is_of_a_course(request.path):
+        return None
+    return answer(403, "You came from a course, and this is more than is of it.")
 
 
 def _foreign_run() -> Response | None:

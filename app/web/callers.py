@@ -25,6 +25,9 @@ ADMINISTERING = ("/admin", "/api/tokens", "/api/admins", "/api/links", "/api/set
 IMPORTING = ("/imports", "/api/imports", "/api/explain", "/doctor", "/api/doctor")
 """Paths where a calendar file is handed in and followed: for those who may import, also into few calendars."""
 
+OF_A_COURSE = ("/import", *IMPORTING)
+"""All that whoever came from inside a course sees of what is closed: other people's courses are none of theirs."""
+
 
 class Right(IntEnum):
     """What a caller may do; each holds those before it."""
@@ -77,6 +80,11 @@ def needed(method: str, path: str) -> Right:
     if method in SAFE:
         return Right.READ if _is_within(path, CLOSED) else Right.NONE
     return Right.IMPORT if _is_within(path, IMPORTING) else Right.ADMIN
+
+
+def is_of_a_course(path: str) -> bool:
+    """Whether the path is for those, too, who came from inside a course."""
+    return _is_within(path, OF_A_COURSE)
 
 
 def is_signed(path: str) -> bool:

@@ -251,6 +251,14 @@ class TestTeachers:
         visitor.launch(TEACHER)
         assert visitor.upload(into, calendar(LECTURES)).status_code == 403
 
+    @pytest.mark.parametrize(
+        "path",
+        ["/api/feeds", "/api/feeds/anatomy-i/tokens", "/subscriptions", "/drift", "/metrics", "/api/audit", "/admin"],
+    )
+    def test_and_sees_nothing_of_other_people(self, visitor: Visitor, path: str) -> None:
+        visitor.launch(TEACHER)
+        assert visitor.get(path).status_code == 403
+
     def test_a_course_called_like_a_pattern_opens_itself_alone(self, visitor: Visitor) -> None:
         visitor.launch(TEACHER, "*")
         assert visitor.upload(f"demo/course/{COURSE}", calendar(LECTURES)).status_code == 403

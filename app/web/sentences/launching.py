@@ -45,4 +45,5 @@ SENTENCES = (
     says("The LMS does not say where the link has to go."),
     says("No LMS is set up to open calbridge (lti)."),
     says("The configuration has no [lti.%(name)s]."),
+    says("You came from a course, and this is more than is of it."),
 )
