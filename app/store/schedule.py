@@ -56,7 +56,7 @@ def put_back(engine: Engine, now: datetime) -> timedelta:
     """By how much the clock was put back since it was last noted; nothing where it goes as it should."""
     mine = _table.c.name == CLOCK
     with engine.connect() as connection:
-        seen = connection.execute(select(_table.c.next_at).where(mine)).scalar()
+        seen: datetime | None = connection.execute(select(_table.c.next_at).where(mine)).scalar()
     if seen is not None and now - OFTEN < seen < now + APART:
         return timedelta(0)
     with suppress(IntegrityError), writing(engine) as connection:

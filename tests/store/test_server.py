@@ -64,7 +64,8 @@ def did(admin: Engine, *statements: str) -> None:
 def shown(web: FlaskClient) -> bytes:
     """A feed that was asked for before."""
     assert web.get("/public/anatomy-i.ics").status_code == 200
-    return web.get("/public/anatomy-i.ics").data
+    body: bytes = web.get("/public/anatomy-i.ics").data
+    return body
 
 
 def sent(web: FlaskClient) -> TestResponse:
