@@ -166,7 +166,7 @@ class Expander:
         for number, master in enumerate(masters, 1):
             if master.cancelled:
                 continue
-            found = self._series(master, taken, onward)
+            found = self._series(master, taken, onward if _alike(master, masters[0]) else [])
             if number == len(masters):
                 yield from found
                 continue
@@ -456,6 +456,11 @@ class Expander:
                 if len(gone) > 10 * self.limits.series:
                     raise TooCostly("its EXRULE takes away more than a series may have")
         return gone, days
+
+
+def _alike(one: Entry, other: Entry) -> bool:
+    """Whether the slots of two series can be compared."""
+    return (one.start.day, one.start.zone is None) == (other.start.day, other.start.zone is None)
 
 
 def _newest(entries: Iterable[Entry], key: Callable[[Entry], object]) -> list[Entry]:

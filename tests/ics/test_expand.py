@@ -491,3 +491,11 @@ def test_a_rule_that_ends_before_it_begins_leaves_the_event_itself(until: str) -
     assert [(each.id.slot, each.event.when.start.day) for each in reading.occurrences] == [(None, 10)]
     assert [problem.lost for problem in reading.problems] == [False]
     assert "takes place once" in reading.problems[0].text
+
+
+def test_a_change_onwards_is_of_one_kind_of_series() -> None:
+    """Days and hours under one UID: a change of the first from some day on cannot be held against the second."""
+    hours, days = event(DAILY, "SUMMARY:Hours"), event("DTSTART;VALUE=DATE:20250310", DAILY, "SUMMARY:Days")
+    change = event("RECURRENCE-ID;RANGE=THISANDFUTURE:20250312T080000Z", "DTSTART:20250312T100000Z", "SUMMARY:Moved")
+    assert titles(read(hours, days, change)).count("Days") == 4
+    assert titles(read(days, hours, change)).count("Hours") == 4
