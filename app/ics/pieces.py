@@ -24,7 +24,7 @@ from app.ics.problems import Limits, Log, NotACalendar
 DIGEST = 16
 """Bytes of a piece's hash."""
 _STAMP = re.compile(rb"\nDTSTAMP:(\d{8})T(\d{6})Z\r?\n(?![ \t])")
-_END = re.compile(rb"\nEND:VEVENT(?:\r*\Z|\r?\n(?![ \t]))")
+_END = re.compile(rb"\nEND:VEVENT\r*+(?:\Z|\n(?![ \t]))")
 _BREAK = re.compile(rb"\r*+\n|\r++")
 _BETWEEN = (b"BEGIN:", b"END:VCALENDAR")
 _BLOCK = 1 << 18

@@ -141,7 +141,7 @@ class Files:
         def whole() -> Wishes:
             return self._wanted(job, sink, job.data)[1].all()
 
-        return Kept(differs.unchanged, revision, look, whole)
+        return Kept(differs.events, differs.unchanged, revision, look, whole)
 
     def _wanted(self, job: Import, sink: Sink, data: Data) -> tuple[Opened, Wishing]:
         """What a file wants, in portions: it is never held whole."""

@@ -67,13 +67,14 @@ class Purpose(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kept:
-    """What of a file is as it was the last time, and was not read: `unchanged` occurrences stand as it wants them, as
-    long as the ledger has that `revision`.
+    """What of a file is as it was the last time, and was not read: so many `events`, of which `unchanged` occurrences
+    stand as the file wants them, as long as the ledger has that `revision`.
 
     `look` are the names (deciding.imprint) of further UIDs whose entries have to be looked at, for the file has them no
     more; `whole` reads all of it after all.
     """
 
+    events: int
     unchanged: int
     revision: int
     look: frozenset[int]
