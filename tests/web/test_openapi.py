@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from app import tokens
 from app.web import uploads
 from app.web.openapi_words import ROOMS
+from app.web.shapes.common import MOST
 from app.web.shapes.runs import Upload
 from tests.campus import NOW, browser, open_campus
 from tests.fakes.web import LECTURE, answer, serving
@@ -112,6 +113,14 @@ def test_the_page_shows_every_call_and_loads_nothing_from_elsewhere(client: Flas
 def test_the_fields_of_an_upload_are_those_that_are_taken() -> None:
     told = {field.alias or name for name, field in Upload.model_fields.items()}
     assert told | {"token", "csrf_token"} == uploads.FIELDS
+
+
+def test_readme_tells_the_figures_that_hold(tmp_path: Path) -> None:
+    readme = (EXAMPLES.parents[2] / "README.md").read_text("utf-8")
+    config = open_campus(tmp_path).config
+    assert f"{config.api.per_minute} times a minute (`api.per_minute`)" in readme
+    assert f"for {config.keep.answers_hours} hours\n  (`keep.answers_hours`)" in readme
+    assert f"of {MOST:,} at most" in readme
 
 
 class TestExamples:
