@@ -251,6 +251,15 @@ class TestTeachers:
         visitor.launch(TEACHER)
         assert visitor.upload(into, calendar(LECTURES)).status_code == 403
 
+    def test_nor_into_others_by_routes(self, visitor: Visitor) -> None:
+        visitor.launch(TEACHER)
+        token = re.search(r'name="csrf_token" value="([^"]+)"', visitor.get("/import").text)
+        assert token
+        data = {"file": (BytesIO(calendar(LECTURES)), "x.ics"), "route": f"title:*=>demo/course/{OTHER}", "name": "r"}
+        data |= {"csrf_token": token[1]}
+        answer = visitor.post("/api/imports", data=data, content_type="multipart/form-data")
+        assert answer.status_code == 403
+
     @pytest.mark.parametrize(
         "path",
         ["/api/feeds", "/api/feeds/anatomy-i/tokens", "/subscriptions", "/drift", "/metrics", "/api/audit", "/admin"],
