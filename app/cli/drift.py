@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,8 @@ from app.cli.exits import of_check
 from app.cli.naming import CALENDARS
 from app.cli.outcomes import tell_outcomes
 from app.cli.progress import bar
-from app.cli.terminal import cell, say, say_json
+from app.cli.tables import Column, tell
+from app.cli.terminal import is_terminal, say, say_json
 
 if TYPE_CHECKING:
     from app.imports.drift.changes import Drift
@@ -137,24 +138,34 @@ def drift_set(calendar: str, source: str | None, policy: str | None, every: int 
 
 
 def _show(drifts: Sequence[Drift], zone: tzinfo) -> None:
-    """One line for each, and one for each field that differs; times in `zone`."""
+    """A table on a terminal; in a pipe a line for each, and one for each field that differs. Times in `zone`."""
     from app.imports.drift.changes import shown
 
+    columns: Sequence[Column[Drift]] = [
+        Column("id", lambda each: each.id, right=True),
+        Column("what", lambda each: each.kind),
+        Column("calendar", lambda each: each.calendar, folds=True),
+        Column("import", lambda each: each.source, folds=True),
+        Column("when", lambda each: shown(each.written.when, zone), folds=True),
+        Column("title", lambda each: each.written.title, folds=True),
+        Column("", lambda each: "accepted" if each.accepted else ""),
+    ]
+    if is_terminal():
+        differing: Column[Drift] = Column("differs", lambda each: "; ".join(_differences(each, zone)), folds=True)
+        tell(drifts, [*columns, differing], str, as_json=False)
+        return
     for each in drifts:
-        mark = "accepted" if each.accepted else ""
-        facts = (
-            each.id,
-            each.kind,
-            each.calendar,
-            each.source,
-            shown(each.written.when, zone),
-            each.written.title,
-            mark,
-        )
-        say("\t".join(map(cell, facts)).rstrip())
-        for name, (ours, theirs) in each.differences().items():
-            say(f"\t{name}: {shown(ours, zone)} → {shown(theirs, zone)}")
-        if each.ours is None:
-            say("\tthe file has it no more")
-        elif each.ours.event != each.written:
-            say("\tthe file has changed it since")
+        tell([each], columns, str, as_json=False)
+        for difference in _differences(each, zone):
+            say(f"\t{difference}")
+
+
+def _differences(drift: Drift, zone: tzinfo) -> Iterator[str]:
+    from app.imports.drift.changes import shown
+
+    for name, (ours, theirs) in drift.differences().items():
+        yield f"{name}: {shown(ours, zone)} → {shown(theirs, zone)}"
+    if drift.ours is None:
+        yield "the file has it no more"
+    elif drift.ours.event != drift.written:
+        yield "the file has changed it since"
