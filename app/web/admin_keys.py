@@ -38,7 +38,7 @@ def really() -> str:
     """Whether it is meant."""
     name = request.args.get("name", "")
     return sure(
-        gettext("Revoke the token %(name)s?", name=f"“{name}”"),
+        gettext("Revoke the token “%(name)s”?", name=name),
         gettext("Whatever uses it is refused from now on. A token cannot be brought back."),
         gettext("Revoke it"),
         url_for("keys.revoke"),
@@ -56,11 +56,9 @@ def revoke() -> Response:
 def _check(name: str) -> None:
     """ValueError where the name is none, or where the first token would lock out whoever makes it."""
     if not (0 < len(name) <= LONGEST_NAME and name.isprintable()):
-        raise ValueError(gettext("A token needs a name, of %(most)s letters at most.", most=LONGEST_NAME))
+        raise ValueError(f"A token needs a name, of {LONGEST_NAME} letters at most.")
     if _would_lock_out():
-        raise ValueError(
-            gettext("Make an administrator first: from the first token on, these pages ask everybody to sign in.")
-        )
+        raise ValueError("Make an administrator first: from the first token on, these pages ask everybody to sign in.")
 
 
 def _would_lock_out() -> bool:

@@ -118,7 +118,7 @@ def really_revoke(slug: str) -> str:
     """Whether it is meant."""
     name = request.args.get("name", "")
     return sure(
-        gettext("Take back the address %(name)s?", name=f"“{name}”"),
+        gettext("Take back the address “%(name)s”?", name=name),
         gettext("Calendars that read it see no more of the feed, nor do those that were made from it. Others go on."),
         gettext("Take it back"),
         url_for("published.revoke", slug=slug),
@@ -137,7 +137,7 @@ def revoke(slug: str) -> Response:
 def really_rotate(slug: str) -> str:
     """Whether it is meant."""
     return sure(
-        gettext("Give %(feed)s a new address?", feed=f"“{access.parts().feeds.by_slug(slug).title}”"),
+        gettext("Give “%(feed)s” a new address?", feed=access.parts().feeds.by_slug(slug).title),
         gettext("All of its addresses are dead at once: every calendar that reads it has to be given the new one."),
         gettext("Make a new address"),
         url_for("published.rotate", slug=slug),
@@ -159,7 +159,7 @@ def rotate(slug: str) -> Response:
 def really_remove(slug: str) -> str:
     """Whether it is meant."""
     return sure(
-        gettext("Remove %(feed)s?", feed=f"“{access.parts().feeds.by_slug(slug).title}”"),
+        gettext("Remove “%(feed)s”?", feed=access.parts().feeds.by_slug(slug).title),
         gettext("The feed and all of its addresses are forgotten. The calendar in the LMS stays as it is."),
         gettext("Remove it"),
         url_for("published.remove", slug=slug),
@@ -182,7 +182,7 @@ def _calendars(given: MultiDict[str, str]) -> Sequence[CalendarRef]:
     written = [*given.getlist("calendar"), *given.get("also", "").splitlines()]
     named = [overview.calendar_called(parts, text, to_read=True) for each in written if (text := each.strip())]
     if not named:
-        raise ValueError(gettext("Choose a calendar."))
+        raise ValueError("Choose a calendar.")
     found = [parts.named(name) for name in named]
     for each in found:
         parts.source(each.lms)
