@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b, sha256
+from hashlib import sha256
 from itertools import pairwise
 from typing import BinaryIO, NamedTuple
 
@@ -23,7 +23,7 @@ from app.ics.problems import Limits, Log, NotACalendar
 
 DIGEST = 16
 """Bytes of a piece's hash."""
-_STAMP = re.compile(rb"\nDTSTAMP:(\d{8})T(\d{6})Z\r?\n(?![ \t])")
+_STAMP = re.compile(rb"\nDTSTAMP:(\d{8}T\d{6})Z\r?\n(?![ \t])")
 _END = re.compile(rb"\nEND:VEVENT\r*+(?:\Z|\n(?![ \t]))")
 _BREAK = re.compile(rb"\r*+\n|\r++")
 _BETWEEN = (b"BEGIN:", b"END:VCALENDAR")
@@ -125,7 +125,9 @@ class Pieces:
         """How many lines end between these bytes."""
         count, before = 0, b""
         for raw in self.raw([(begin, end)]):
-            count += len(_BREAK.findall(raw)) - (before == b"\r" and raw[:1] in (b"\r", b"\n"))
+            odd = before == b"\r" or raw.count(b"\r") != raw.count(b"\r\n")
+            count += len(_BREAK.findall(raw)) if odd else raw.count(b"\n")
+            count -= before == b"\r" and raw[:1] in (b"\r", b"\n")
             before = raw[-1:]
         return count
 
@@ -136,36 +138,42 @@ def cut_up(data: bytes | BinaryIO, limits: Limits) -> Pieces | None:
     if source.whole:
         return None
     found = Pieces(source, limits)
+    digests, stamps, bounds, outside = found.digests, found.stamps, found.bounds, found.outside
+    known: dict[bytes, int] = {}
     for raw, cuts in source.pieces():
         for begin, end in pairwise(cuts):
             chunk = raw[begin - cuts[0] : end - cuts[0]]
-            if not found.outside:
-                found.outside.append((begin, end))
-            elif not _add(found, chunk, begin, end):
-                return None
-    return found if len(found) and len(found.outside) > 1 else None
+            if not outside:
+                outside.append((begin, end))
+                continue
+            piece = chunk.rstrip(b"\r\n")
+            if not piece.endswith(b"\nEND:VEVENT"):
+                event, rest = _parted(chunk)
+                if event is None:
+                    return None
+                outside.append((begin + len(chunk) - len(rest), end))
+                piece, end = event.rstrip(b"\r\n"), begin + len(event)
+            stamp = _STAMP.search(piece)
+            if stamp is not None:
+                text = stamp[1]
+                if text not in known:
+                    known = {text: int(text.replace(b"T", b""))}
+                stamps.append(known[text])
+                first, last = stamp.span(1)
+                piece = piece[:first] + piece[last:]
+            else:
+                stamps.append(0)
+            digests += sha256(piece).digest()[:DIGEST]
+            bounds.append(begin)
+            bounds.append(end)
+    return found if len(found) and len(outside) > 1 else None
 
 
-def _add(found: Pieces, chunk: bytes, begin: int, end: int) -> bool:
-    """One more piece, and what stands behind it outside of all events; whether they can be told apart."""
-    kept = chunk.rstrip(b"\r\n")
-    if not kept.endswith(b"\nEND:VEVENT"):
-        close = _END.search(chunk)
-        rest = chunk[close.end() :].lstrip(b"\r\n") if close else b""
-        if close is None or not rest.startswith(_BETWEEN):
-            return False
-        found.outside.append((begin + len(chunk) - len(rest), end))
-        kept, end = chunk[: close.end()].rstrip(b"\r\n"), begin + close.end()
-    stamp = _STAMP.search(kept)
-    if stamp is not None:
-        found.stamps.append(int(stamp[1] + stamp[2]))
-        kept = kept[: stamp.start(1)] + kept[stamp.end(2) :]
-    else:
-        found.stamps.append(0)
-    found.digests += blake2b(kept, digest_size=DIGEST).digest()
-    found.bounds.append(begin)
-    found.bounds.append(end)
-    return True
+def _parted(chunk: bytes) -> tuple[bytes | None, bytes]:
+    """An event, and what stands behind it outside of all events; None where they cannot be told apart."""
+    close = _END.search(chunk)
+    rest = chunk[close.end() :].lstrip(b"\r\n") if close else b""
+    return (chunk[: close.end()], rest) if close and rest.startswith(_BETWEEN) else (None, rest)
 
 
 def _said(event: Properties) -> Said:

@@ -22,6 +22,7 @@ from app.imports.deciding.imprint import Imprint, imprint_from_bytes, name_in
 from app.imports.record.imprints import Imprints, Remembered
 from app.imports.record.outcome import Outcome
 from app.imports.record.runs import Ending
+from app.imports.record.whereabouts import Moved, lines_of
 from app.imports.subscription import Import, Match
 from bridges.contract import Sink
 
@@ -46,7 +47,7 @@ class _Held:
     counts: Counts
     spent: Spent
     pieces: Pieces | None = None
-    roll: Roll | None = None
+    roll: Callable[[], Roll | None] | None = None
     components: int | None = None
 
 
@@ -113,8 +114,9 @@ class Files:
     ) -> Read | None:
         """What differs, read as a file of its own: in it stands, too, what stands outside of all events."""
         spans = pieces.only(differs.read)
+        rest = Body.spooled(pieces.raw(spans))
         try:
-            found, wanted = self._wanted(job, sink, Body.spooled(pieces.raw(spans)))
+            found, wanted = self._wanted(job, sink, rest)
         except NotACalendar:
             return None
         for tzid in differs.zones:
@@ -126,22 +128,17 @@ class Files:
         if reading.problems:
             line = pieces.lines(spans)
             reading = replace(reading, problems=tuple(replace(one, line=line(one.line)) for one in reading.problems))
-        held = _Held(wanted.counts, spent, pieces, differs.roll, old.components)
-        return Read(
-            told(replace(reading, events=reading.events + differs.events)),
-            wanted.all(),
-            partial(_remembered, job, self.limits, terms, held),
-            self._kept(job, sink, differs, wanted.counts, last.revision),
+        kept = Kept(
+            differs.events,
+            differs.unchanged,
+            last.revision,
+            look=frozenset(name for name in differs.look if name not in wanted.counts),
+            whole=cache(lambda: self._wanted(job, sink, job.data)[1].all()),
+            lines=cache(lambda: Moved(lines_of(rest), pieces.lines(spans))),
         )
-
-    def _kept(self, job: Import, sink: Sink, differs: Difference, counts: Counts, revision: int) -> Kept:
-        look = frozenset(name for name in differs.look if name not in counts)
-
-        @cache
-        def whole() -> Wishes:
-            return self._wanted(job, sink, job.data)[1].all()
-
-        return Kept(differs.events, differs.unchanged, revision, look, whole)
+        held = _Held(wanted.counts, spent, pieces, differs.roll, old.components)
+        reading = told(replace(reading, events=reading.events + kept.events))
+        return Read(reading, wanted.all(), partial(_remembered, job, self.limits, terms, held), kept)
 
     def _wanted(self, job: Import, sink: Sink, data: Data) -> tuple[Opened, Wishing]:
         """What a file wants, in portions: it is never held whole."""
@@ -176,8 +173,7 @@ def _remembered(job: Import, limits: Limits, terms: bytes | None, held: _Held, o
     if pieces is None:
         return None
     components = pieces.components() if held.components is None else held.components
-    roll = held.roll or (roll_of(pieces) if components is not None else None)
-    if components is None or roll is None:
+    if components is None or (roll := held.roll() if held.roll else roll_of(pieces)) is None:
         return None
     imprint = imprint_of(pieces, roll, held.counts, restless, components, held.spent)
     return Remembered(_basis(terms, pieces), imprint.to_bytes())

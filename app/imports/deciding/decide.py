@@ -20,7 +20,7 @@ from app.imports.deciding.undo import purge_plan, undo_plan
 from app.imports.drift.changes import Drift, restore_plan
 from app.imports.record.imprints import Remembered
 from app.imports.record.outcome import Outcome
-from app.imports.record.report import Note
+from app.imports.record.report import Lines, Note
 from app.imports.record.runs import Kind
 from app.imports.spool import in_blocks
 from app.imports.subscription import Import, Match, Mode
@@ -36,7 +36,7 @@ class Decision:
     """A plan, what stands against it, and what is no part of it.
 
     `refused` before any try is what the LMS cannot hold, or what an undo must leave alone. `owners` answer for what
-    an undo gives back.
+    an undo gives back. `lines` tells where in the file all that this is about stands, if not the file itself has to.
     """
 
     plan: Plan
@@ -44,6 +44,7 @@ class Decision:
     refused: tuple[Note, ...] = ()
     owners: Mapping[OccurrenceId, str] = field(default_factory=dict)
     reasons: Mapping[OccurrenceId, str] = field(default_factory=dict)
+    lines: Callable[[], Lines] | None = None
 
 
 class Purpose(Protocol):
@@ -71,7 +72,7 @@ class Kept:
     stand as the file wants them, as long as the ledger has that `revision`.
 
     `look` are the names (deciding.imprint) of further UIDs whose entries have to be looked at, for the file has them no
-    more; `whole` reads all of it after all.
+    more; `whole` reads all of it after all, and `lines` tells where the rest stands in it.
     """
 
     events: int
@@ -79,6 +80,7 @@ class Kept:
     revision: int
     look: frozenset[int]
     whole: Callable[[], Wishes]
+    lines: Callable[[], Lines]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ class Importing:
         facts = self._facts(self.wishes.uids, range(len(self.wishes.ids) + kept.unchanged))
         if not (job.approved and not job.dry_run) and not self.guard.is_silent(plan, kept.unchanged, facts):
             return None
-        return Decision(plan, self.against, self.wishes.unfit)
+        return Decision(plan, self.against, self.wishes.unfit, lines=kept.lines)
 
     def _part(self, rules: SinkRules, now: datetime) -> Part:
         job = self.job

@@ -12,13 +12,15 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import islice, pairwise
+from operator import lt
 
 from app.ics.pieces import DIGEST, Pieces, Said
 from app.ics.read import Spent
 from app.imports.deciding.imprint import EQUAL, Imprint, name_in
 
 _MOST_KINDS = 255
+_STRETCH = 32
 _MOST = 0.5
 """Of more than this share of a file nothing is gained by reading it in parts."""
 
@@ -93,41 +95,63 @@ class Roll:
 class Difference:
     """A file held against an imprint: the pieces to `read` (1), and the names to `look` up in the ledger.
 
-    All else is kept: so many `events`, of which so many occurrences stand `unchanged`, in these `zones`.
+    All else is kept: so many `events`, of which so many occurrences stand `unchanged`, in these `zones`. `known` says
+    which piece of the imprint each one is, -1 for none: then `said` has it.
     """
 
+    old: Imprint
+    known: array[int]
+    said: Mapping[int, Said]
+    changed: bytearray
     read: bytearray
     look: frozenset[int]
-    events: int
-    unchanged: int
-    zones: tuple[str, ...]
-    roll: Roll
+
+    @property
+    def events(self) -> int:
+        return sum(self.old.sizes) - sum(self.old.sizes[group] for group in self._changed)
+
+    @property
+    def unchanged(self) -> int:
+        return sum(self.old.wanted) - sum(self.old.wanted[group] for group in self._changed)
+
+    @property
+    def zones(self) -> list[str]:
+        """The TZIDs of what is kept, in any order; "" for times without one."""
+        old, changed = self.old, self.changed
+        kinds = set(zip(old.zones, map(changed.__getitem__, old.groups), strict=True))
+        return sorted({zone for kind, differs in kinds if not differs for zone in old.kinds[kind]})
+
+    @property
+    def _changed(self) -> Iterator[int]:
+        return (group for group, differs in enumerate(self.changed) if differs)
+
+    def roll(self) -> Roll | None:
+        """Every piece of the file; None where there is no room for all."""
+        roll = Roll(kinds=list(self.old.kinds))
+        for number, piece in enumerate(self.known):
+            if piece >= 0:
+                roll.add_known(self.old, piece, changed=bool(self.changed[self.old.groups[piece]]))
+            elif not roll.add(self.said[number]):
+                return None
+        return roll
 
 
 def difference(old: Imprint, pieces: Pieces) -> Difference | None:
     """None where most of the file differs, or something in it is no event by itself: it is to be read whole."""
-    known = array("l", _recognized(old, pieces))
+    known = _recognized(old, pieces)
     fresh = [number for number, piece in enumerate(known) if piece < 0]
     if len(fresh) > _MOST * len(pieces):
         return None
-    roll = Roll(kinds=list(old.kinds))
-    said = _said(pieces, fresh)
-    names = {name_in(each.uid) for each in said.values()}
+    said = {number: one for number, one in zip(fresh, pieces.said(fresh), strict=True) if one is not None}
+    if len(said) < len(fresh):
+        return None
+    names = {name_in(one.uid) for one in said.values()}
     changed = _changed(old, pieces, known, names)
     read = bytearray(piece < 0 or changed[old.groups[piece]] for piece in known)
-    if len(said) < len(fresh) or sum(read) > _MOST * len(pieces) or not _called(roll, old, known, changed, said):
+    if sum(read) > _MOST * len(pieces):
         return None
-    kept = [group for group, differs in enumerate(changed) if not differs]
-    look = {old.names[group] for group, differs in enumerate(changed) if differs}
-    kinds = {old.zones[piece] for piece in known if piece >= 0 and not changed[old.groups[piece]]}
-    return Difference(
-        read,
-        look=frozenset(look.union(names, old.restless)),
-        events=sum(old.sizes[group] for group in kept),
-        unchanged=sum(old.wanted[group] for group in kept),
-        zones=tuple(sorted({zone for kind in kinds for zone in old.kinds[kind]})),
-        roll=roll,
-    )
+    gone = (name for name, differs in zip(old.names, changed, strict=True) if differs)
+    return Difference(old, known, said, changed, read, frozenset((*names, *gone, *old.restless)))
 
 
 def roll_of(pieces: Pieces) -> Roll | None:
@@ -214,33 +238,50 @@ def _hashed(stamps: array[int]) -> int:
     return int.from_bytes(blake2b(stamps.tobytes(), digest_size=8).digest(), "little") | 2
 
 
-def _recognized(old: Imprint, pieces: Pieces) -> Iterator[int]:
-    """Which piece of the imprint each one is, -1 for none; mostly it is the next."""
-    digests, expected = old.digests, 0
-    for number in range(len(pieces)):
-        digest = pieces.digest(number)
-        if digests[expected * DIGEST : (expected + 1) * DIGEST] != digest:
-            found = old.find(digest)
-            if found < 0:
-                yield found
-                continue
-            expected = found
-        yield expected
-        expected += 1
+def _recognized(old: Imprint, pieces: Pieces) -> array[int]:
+    """Which piece of the imprint each one is, -1 for none; mostly it is the next, and so is a whole stretch."""
+    theirs, mine = old.digests, pieces.digests
+    known = array("l")
+    expected = 0
+    while len(known) < len(pieces):
+        here, there = len(known) * DIGEST, expected * DIGEST
+        if mine[here : here + _STRETCH * DIGEST] == theirs[there : there + _STRETCH * DIGEST]:
+            more = min(_STRETCH, len(pieces) - len(known))
+        elif mine[here : here + DIGEST] == theirs[there : there + DIGEST]:
+            more = 1
+        elif (found := old.find(pieces.digest(len(known)))) >= 0:
+            expected, more = found, 1
+        else:
+            known.append(-1)
+            continue
+        known.extend(range(expected, expected + more))
+        expected += more
+    return known
 
 
-def _said(pieces: Pieces, fresh: Sequence[int]) -> dict[int, Said]:
-    """Without those that are no events by themselves."""
-    return {number: said for number, said in zip(fresh, pieces.said(fresh), strict=True) if said is not None}
-
-
-def _changed(old: Imprint, pieces: Pieces, known: Sequence[int], fresh: Container[int]) -> bytearray:
+def _changed(old: Imprint, pieces: Pieces, known: array[int], fresh: Container[int]) -> bytearray:
     """Which groups have not all their pieces, in their order and none other, or other DTSTAMPs where these matter."""
+    if _is_plain(old, pieces, known):
+        present = bytearray(len(old.groups) + 1)  # with room for those that are none
+        for piece in known:
+            present[piece] = 1
+        changed = bytearray(name in fresh for name in old.names) if fresh else bytearray(len(old.names))
+        for piece, group in enumerate(old.groups):
+            if not present[piece]:
+                changed[group] = 1
+        return changed
     seen = _Seen(old)
     for number, piece in enumerate(known):
         if piece >= 0:
             seen.add(piece, pieces.stamps[number])
     return seen.changed(fresh)
+
+
+def _is_plain(old: Imprint, pieces: Pieces, known: Sequence[int]) -> bool:
+    """Whether all pieces are in the order that they had, and all DTSTAMPs where these matter the same."""
+    rising = [piece for piece in known if piece >= 0]
+    ordered = all(map(lt, rising, islice(rising, 1, None)))
+    return ordered and (not any(old.stamps) or (set(old.stamps) <= {0, EQUAL} and len(set(pieces.stamps)) == 1))
 
 
 class _Seen:
@@ -279,13 +320,3 @@ class _Seen:
             if self._pieces[group] != old.sizes[group] or name in fresh:
                 changed[group] = 1
         return changed
-
-
-def _called(roll: Roll, old: Imprint, known: Sequence[int], changed: bytearray, said: Mapping[int, Said]) -> bool:
-    """Put every piece on the roll; whether there is room for all."""
-    for number, piece in enumerate(known):
-        if piece >= 0:
-            roll.add_known(old, piece, changed=bool(changed[old.groups[piece]]))
-        elif not roll.add(said[number]):
-            return False
-    return True

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from app.imports.body import Data, pieces
 
@@ -46,6 +47,23 @@ class Lines(Mapping[str, int]):
 
     def __iter__(self) -> Iterator[str]:
         raise TypeError("UIDs that were hashed cannot be told")
+
+
+@dataclass(frozen=True, slots=True)
+class Moved(Mapping[str, int]):
+    """Lines of a file that is a part of another one, as lines of that."""
+
+    lines: Mapping[str, int]
+    line: Callable[[int], int]
+
+    def __getitem__(self, uid: str) -> int:
+        return self.line(self.lines[uid])
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.lines)
 
 
 def lines_of(data: Data) -> Mapping[str, int]:

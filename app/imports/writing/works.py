@@ -26,6 +26,7 @@ from app.imports.record.imprints import Imprints
 from app.imports.record.outcome import Outcome
 from app.imports.record.pages import Pages
 from app.imports.record.report import (
+    Lines,
     Progress,
     Report,
     change_to_json,
@@ -239,8 +240,14 @@ class Works:
             forecast=expected.to_json(self.now(), self.zone) if expected.writes else None,
             about=case.about,
             zones=reading.zones,
-            lines=lines_of(case.job.data) if case.job and (decision.plan.changes or decision.refused) else {},
+            lines=self._lines(case, decision),
         )
+
+    def _lines(self, case: Case, decision: Decision) -> Lines:
+        """Where in the file those events stand that there is something to tell of."""
+        if case.job is None or not (decision.plan.changes or decision.refused):
+            return {}
+        return decision.lines() if decision.lines else lines_of(case.job.data)
 
     def _reported(
         self, case: Case, decision: Decision, expected: Forecast, report: Report, halted: Ending | None
