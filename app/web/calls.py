@@ -111,7 +111,7 @@ def read(shape: type[Asked], fields: MultiDict[str, str]) -> Asked:
         many = name in names and get_origin(names[name].annotation) is tuple
         values[name] = fields.getlist(name) if many else fields[name]
     empty = [name for name, value in values.items() if value == "" and name in names]
-    if unknown := sorted(set(values) - set(names)):
+    if unknown := sorted(map(str, set(values) - set(names))):  # a part of a form may have no name at all
         known = f"there are: {', '.join(names)}" if names else "this call has none"
         raise uploads.BadUpload(f"there is no field '{unknown[0][:80]}'; {known}")
     return _checked(shape, {name: value for name, value in values.items() if name not in empty})

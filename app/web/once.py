@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any
+from typing import IO
 
 from flask import Response, current_app, request
 
@@ -79,9 +79,9 @@ def _fingerprint() -> Iterator[str]:
     """What was asked, whatever its client put between the parts of a form. Within the block it can be read again."""
     told = (request.method, request.path, request.query_string.decode("latin-1"), request.mimetype)
     if request.mimetype in FORMS:
-        fields = (f"{name}={value}" for name, value in sorted(request.form.items(multi=True)))
-        files = (f"{name}={_hash(file.stream)}" for name, file in sorted(request.files.items(multi=True), key=_name))
-        yield digest(*told, *fields, *files)
+        fields = (digest(str(name), value) for name, value in request.form.items(multi=True))
+        files = (digest(str(name), _hash(file.stream)) for name, file in request.files.items(multi=True))
+        yield digest(*told, *sorted(fields), *sorted(files))
     elif request.is_json:
         yield digest(*told, hashlib.sha256(request.get_data()).hexdigest())
     else:
@@ -91,10 +91,6 @@ def _fingerprint() -> Iterator[str]:
             body.seek(0)
             request.stream = body
             yield digest(*told, _hash(body))
-
-
-def _name(item: tuple[str, Any]) -> str:
-    return item[0]
 
 
 def _hash(stream: IO[bytes]) -> str:

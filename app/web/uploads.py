@@ -108,7 +108,7 @@ def _job(fields: MultiDict[str, str], data: Data, parts: Parts, calendar: Calend
 
 def _require_known(fields: Mapping[str, str]) -> None:
     """A dry run that was misspelt must not become a real one."""
-    unknown = sorted(set(fields) - FIELDS)
+    unknown = sorted(map(str, set(fields) - FIELDS))  # a part of a form may have no name at all
     if unknown:
         raise BadUpload(f"there is no field '{unknown[0]}'; there are: {', '.join(sorted(FIELDS))}")
 

@@ -85,6 +85,17 @@ def test_a_file_is_read_whole_and_told_from_another(client: FlaskClient, form: b
     assert send(EXAM).status_code == 422
 
 
+def test_a_part_of_a_form_that_has_no_name_is_refused_like_any_that_means_nothing(client: FlaskClient) -> None:
+    part = b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x\r\n"
+    named = b'Content-Disposition: form-data; name="b"\r\n\r\na\r\n--x--\r\n'
+    for path in (IMPORT, "/api/explain", "/api/feeds/revoke-every-token"):
+        for headers in ({}, {"Idempotency-Key": path}):
+            answer = client.post(
+                path, data=part + named, headers=headers, content_type="multipart/form-data; boundary=x"
+            )
+            assert (answer.status_code, "no field" in answer.json["detail"]) == (400, True)  # type: ignore[index]
+
+
 def test_each_caller_has_keys_of_its_own(campus: Parts, client: FlaskClient) -> None:
     bearers = [{"Authorization": f"Bearer {tokens.add(campus.engine, name, NOW)}"} for name in ("office", "other")]
     assert client.post("/api/feeds", json=NEW, headers=KEY | bearers[0]).status_code == 201
