@@ -24,6 +24,8 @@ REASONS = {"why", "then", "events", "client"}
 _BEFORE = re.compile(r"(?P<name>[^\s:]+): (?P<rest>.+)", re.DOTALL)
 """A sentence that says first of what it speaks: a setting, a calendar."""
 _NEXT = re.compile(r"(?<=[.!?]) (?=[A-Z0-9'])")
+_SHORT = r"(?:(?![.!?] [A-Z0-9']).)+?"
+"""What stands in a place as long as no other sentence begins."""
 MOST_PIECES = 8
 """Sentences after the first ones are taken for one."""
 LONGEST = 4000
@@ -42,8 +44,8 @@ def spoken(sentence: object) -> Markup:
     text = str(sentence)
     if language() == SOURCE:
         return escape(text)
-    told = translated(text)
-    return Markup(" ").join(_pieces(text)) if told is None else escape(told)
+    marked = Markup('<span lang="en">{}</span>')
+    return Markup(" ").join(marked.format(was) if told is None else escape(told) for was, told in _pieces(text))
 
 
 def listed(sentences: object) -> Markup:
@@ -54,30 +56,41 @@ def listed(sentences: object) -> Markup:
 def plain(sentence: object) -> str:
     """The same for a title or an attribute."""
     text = str(sentence)
-    told = None if language() == SOURCE else translated(text)
-    return text if told is None else told
+    return text if language() == SOURCE else " ".join(told or was for was, told in _pieces(text))
 
 
-def translated(text: str) -> str | None:
-    """The sentence in the page's language; None where no pattern fits, or where it has no translation."""
+def translated(text: str, *, long: bool = False) -> str | None:
+    """The sentence in the page's language; None where no pattern fits, or where it has no translation.
+
+    What stands in its places is no further sentence, unless it is `long`.
+    """
     if len(text) > LONGEST:
         return None
-    for sentence, pattern in _patterns():
-        if found := pattern.fullmatch(text):
+    for sentence, short, any_length in _patterns():
+        if found := (any_length if long else short).fullmatch(text):
             return _told(sentence, found.groupdict())
     before = _BEFORE.fullmatch(text)
-    told = translated(before["rest"]) if before else None
+    told = translated(before["rest"], long=long) if before else None
     return f"{before['name']}: {told}" if before and told else None
 
 
-def _pieces(text: str) -> Iterator[Markup]:
-    """Several sentences one after the other, each as far as it is known: as many at once as one pattern takes."""
-    rest = _NEXT.split(text)[:MOST_PIECES]
-    rest[-1] = text[len(" ".join(rest[:-1])) :].strip()
+def _pieces(text: str) -> Sequence[tuple[str, str | None]]:
+    """The text sentence by sentence, each with its translation; as one where that is how it is known."""
+    told = list(_one_by_one(text))
+    if any(translation is not None for _, translation in told):
+        return told
+    whole = translated(text, long=True)
+    return told if whole is None else [(text, whole)]
+
+
+def _one_by_one(text: str) -> Iterator[tuple[str, str | None]]:
+    """As many sentences at once as one pattern takes."""
+    rest = _NEXT.split(text)
+    rest[MOST_PIECES:] = [" ".join(rest[MOST_PIECES:])] if len(rest) > MOST_PIECES else []
     while rest:
         tries = ((taken, translated(" ".join(rest[:taken]))) for taken in range(len(rest), 0, -1))
         taken, told = next((pair for pair in tries if pair[1] is not None), (1, None))
-        yield Markup('<span lang="en">{}</span>').format(rest[0]) if told is None else escape(told)
+        yield " ".join(rest[:taken]), told
         rest = rest[taken:]
 
 
@@ -96,22 +109,29 @@ def _told(sentence: Sentence, values: Mapping[str, str | None]) -> str | None:
 def _filled(name: str, value: str) -> str:
     if name == "list":
         return ", ".join(translated(each) or each for each in value.split(", "))
-    return (translated(value) or value) if name in REASONS else value
+    return (translated(value, long=True) or value) if name in REASONS else value
 
 
 @cache
-def _patterns() -> Sequence[tuple[Sentence, re.Pattern[str]]]:
+def _patterns() -> Sequence[tuple[Sentence, re.Pattern[str], re.Pattern[str]]]:
     """What to look for, the most particular first: the one with the most letters of its own."""
     forms = [(sentence, form) for sentence in SENTENCES for form in (sentence.one, sentence.many) if form]
     forms.sort(key=lambda pair: -len(_PLACE.sub("", pair[1])))
-    return [(sentence, pattern_of(form)) for sentence, form in forms]
+    return [(sentence, pattern_of(form, _SHORT), pattern_of(form, ".+?")) for sentence, form in forms]
 
 
-def pattern_of(form: str) -> re.Pattern[str]:
-    """What a sentence of that form looks like once its places are filled."""
-    pieces = _PLACE.split(form)
-    written = [
-        f"(?P<{piece}>{'[0-9,]+' if piece == 'num' else '.+?'})" if place % 2 else re.escape(piece.replace("%%", "%"))
-        for place, piece in enumerate(pieces)
-    ]
-    return re.compile("".join(written), re.DOTALL)
+def pattern_of(form: str, place: str) -> re.Pattern[str]:
+    """What a sentence of that form looks like once its places are filled, each with what fits `place`.
+
+    Between quotation marks stands anything: somebody's title is no sentence, whatever it looks like.
+    """
+    written, pieces = "", _PLACE.split(form)
+    for at, piece in enumerate(pieces):
+        if at % 2 == 0:
+            written += re.escape(piece.replace("%%", "%"))
+        elif piece == "num":
+            written += f"(?P<{piece}>[0-9,]+)"
+        else:
+            quoted = pieces[at - 1].endswith("'") and pieces[at + 1].startswith("'")
+            written += f"(?P<{piece}>{'.+?' if quoted else place})"
+    return re.compile(written, re.DOTALL)
