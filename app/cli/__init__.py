@@ -28,7 +28,7 @@ SECTIONS = {
     },
     "Feeds": {
         "feed": "feeds:feed",
-        "refresh": "feeds:refresh",
+        "refresh": "refreshing:refresh",
         "doctor": "doctor:doctor",
     },
     "Imports": {
