@@ -13,11 +13,13 @@ if TYPE_CHECKING:
 
 
 def base_of(joined: Parts) -> str:
+    """How the outside reaches this calbridge, as far as its configuration knows; without a slash at the end."""
     server = joined.config.server
     return server.public_url.rstrip("/") or f"http://{server.host}:{server.port}"
 
 
 def links_told(joined: Parts, one: Feed) -> Sequence[tuple[str, str]]:
+    """Form and full address of each of a public feed's links; of a secret one none."""
     from app.web.links import links_of
 
     return links_of(one, base_of(joined))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.common import json_option, parts, slice_options
-from app.cli.feed_links import base_of
+from app.cli.feed_links import base_of, links_told
 from app.cli.naming import FEEDS
 from app.cli.tables import Column, tell_facts, tell_part
 from app.cli.terminal import complain, moment
