@@ -7,6 +7,7 @@ ambiguous  each 2nd, 3rd, 7th answer to a write is lost, in each of the ways
 crowd      two and four importers of one file at once
 campus     two web and three worker processes on PostgreSQL and Redis, each killed in turn (`--calendars 500`)
 timing     refusals of nearly right and of random feed addresses take equally long (`--requests 20000`)
+statements the store fails at the n-th statement or commit of an import, for every n (`--stride 1`), in process
 faults     50 events into each LMS, with each of its faults at each of its calls (`--stride 1`), in process
 """
 
@@ -15,9 +16,14 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import tempfile
 from collections import Counter
+from pathlib import Path
 
+from tests import stores
+from tests.campus import open_campus
 from tests.faults import SITES, matrix
+from tests.nth import imports_survive
 from tests.soak import campus, crowd, killed, timing
 from tests.soak.sites import KINDS
 
@@ -35,12 +41,26 @@ def faults(names: list[str], stride: int) -> str:
     return f"{runs.total()} imports over a bad line, each event there once: {told}"
 
 
+def statements(stride: int) -> str:
+    """On the engine that CALBRIDGE_TEST_STORE names. AssertionError where one did not end with each event once."""
+    with tempfile.TemporaryDirectory() as folder:
+        parts = open_campus(Path(folder))
+        try:
+            tried = imports_survive(parts, stride)
+        finally:
+            parts.close()
+            stores.take_back()
+            stores.drop()
+    return f"{tried} imports on {stores.ON}, each cut off at another statement or commit, each event there once"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.soak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "proof", choices=["killed", "struck", "commits", "ambiguous", "crowd", "campus", "faults", "timing"]
+        "proof",
+        choices=["killed", "struck", "commits", "ambiguous", "crowd", "campus", "statements", "faults", "timing"],
     )
     parser.add_argument("--lms", choices=list(KINDS), nargs="*", default=list(KINDS))
     parser.add_argument("--events", type=int, help="lessons of the term (usually 300, or as few as the proof allows)")
@@ -56,6 +76,9 @@ def main() -> None:
     print(f"seed {given.seed}", flush=True)
     if given.proof == "faults":
         print(faults([name for name in given.lms if name in SITES], given.stride))
+        return
+    if given.proof == "statements":
+        print(statements(given.stride))
         return
     if given.proof == "timing":
         print(timing.measured(given.requests or 20_000))
