@@ -536,7 +536,7 @@ def _without_way_in(file: _File, connections: Mapping[str, Connection]) -> Itera
     for name, platform in file.lti.items():
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", name):
             yield f"lti.{name}: its name stands in an address: letters, digits, hyphens and underscores, 40 at most"
-        if platform.lms not in (connections or {"demo": None}):
+        if platform.lms not in (set(connections) or {"demo"}):
             yield f"lti.{name}.lms: no LMS is called '{platform.lms}'"
 
 
