@@ -33,7 +33,7 @@ SECTIONS = {
     },
     "Imports": {
         "import": "imports:import_file",
-        "holds": "runs:holds",
+        "holds": "run_shown:holds",
         "run": "runs:run",
         "batch": "batches:batch",
         "undo": "imports:undo",
