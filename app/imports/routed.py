@@ -19,7 +19,7 @@ from app.imports.deciding.guard import Guard, ReadingFacts
 from app.imports.deciding.part import Part, owed
 from app.imports.deciding.plan import NOTHING_UNREAD, Plan, Unread
 from app.imports.deciding.routes import Routes, Sorted, unmatched
-from app.imports.record.batch import PLANS, Batch, Batches, Standing
+from app.imports.record.batch import PREVIEW, Batch, Batches, Standing
 from app.imports.record.outcome import Outcome
 from app.imports.record.report import Progress
 from app.imports.record.routed_outcome import Missing, RoutedOutcome
@@ -94,7 +94,7 @@ class Routed:
         """What would go where, kept with the file: `approve_later` has it done. Errors as `run`."""
         survey = self._survey(job, routes)
         told = self._decided(replace(job, dry_run=True, approved=False), routes, survey)
-        report = {**told.summary(), PLANS: list(told.plans())}
+        report = {**told.summary(), PREVIEW: told.preview()}
         return self.get(self._batches.preview(job, routes, survey.reading.events, report))
 
     def approve_later(self, batch: int) -> Batch:

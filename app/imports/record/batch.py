@@ -22,8 +22,8 @@ from bridges.model import CalendarRef, Kind, Window
 
 NOWHERE = CalendarRef("routed", Kind.INSTITUTION)
 """The calendar of a routed import as long as its routes have not been asked."""
-PLANS = "plans"
-"""Where a preview's plans are kept, beside its report."""
+PREVIEW = "preview"
+"""Where a preview's plans and problems are kept, beside its report."""
 _PREVIEWED = tables.import_batch.c.state == Ending.PREVIEWED.value
 
 
@@ -31,7 +31,8 @@ _PREVIEWED = tables.import_batch.c.state == Ending.PREVIEWED.value
 class Batch:
     """One routed import. `runs` are its runs by calendar, the first one first; `report` is as the API answers it.
 
-    `plans` are those of one that was previewed: of each calendar its counts, its objections and the first changes.
+    `plans` are those of one that was previewed: of each calendar its counts, its objections and the first changes;
+    `problems` are what could not be read of its file.
     """
 
     id: int
@@ -43,6 +44,7 @@ class Batch:
     report: dict[str, Any]
     runs: tuple[tuple[int, CalendarRef, Ending], ...]
     plans: tuple[Mapping[str, Any], ...] = ()
+    problems: tuple[Mapping[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -183,7 +185,7 @@ class Batches:
             row = self._row(id)
             made = connection.execute(runs).all()
         report = dict(row.report or {})
-        plans = tuple(report.pop(PLANS, ()))
+        shown = report.pop(PREVIEW, {})
         return Batch(
             row.id,
             row.source,
@@ -193,7 +195,8 @@ class Batches:
             row.read_count,
             report,
             tuple((each.id, CalendarRef.parse(each.calendar), Ending(each.state)) for each in made),
-            plans,
+            tuple(shown.get("plans", ())),
+            tuple(shown.get("problems", ())),
         )
 
     def job(self, id: int) -> tuple[Import, Routes]:

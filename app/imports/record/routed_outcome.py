@@ -14,6 +14,7 @@ from app.imports.record.runs import Ending
 
 FIRST = 50
 """Changes of one calendar that a preview keeps; the counts tell of all."""
+MOST_PROBLEMS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,14 @@ class RoutedOutcome:
             "missing": [each.to_json() for each in self.missing],
         }
 
-    def plans(self) -> Iterator[dict[str, Any]]:
+    def preview(self) -> dict[str, Any]:
+        """What is looked at before the yes."""
+        return {"plans": list(self._plans()), "problems": self._problems()[:MOST_PROBLEMS]}
+
+    def _problems(self) -> list[dict[str, Any]]:
+        return [{"line": each.line, "text": each.text, "uid": each.uid, "lost": each.lost} for each in self.problems]
+
+    def _plans(self) -> Iterator[dict[str, Any]]:
         """Of each calendar with anything to tell: counts, objections, the first changes and how many there are."""
         for outcome in self.outcomes:
             plan = outcome.plan
@@ -83,9 +91,7 @@ class RoutedOutcome:
             "events": self.events,
             **self.summary(),
             "outcomes": [outcome.to_json() for outcome in self.outcomes],
-            "problems": [
-                {"line": each.line, "text": each.text, "uid": each.uid, "lost": each.lost} for each in self.problems
-            ],
+            "problems": self._problems(),
             "ignored": dict(self.ignored),
         }
 
