@@ -25,6 +25,8 @@ bp = Blueprint("subscribe", __name__)
 
 MOST_LISTED, MOST_EMBEDDED = 25, 40
 _TOKEN = "/feeds/<token>/<slug>"  # noqa: S105 - a path
+IN_ITS_LANGUAGE = "private, max-age=60"
+"""How long a browser keeps a page. Caches in front keep none: they would show it in another language."""
 _PUBLIC = "/public/<slug>"
 
 
@@ -85,7 +87,7 @@ def listed(slug: str) -> AnyResponse:
     page = render_template("list.html", feed=found.feed, days=days, zone=zone.key, page=_address(slug, None).page)
     frames = " ".join(access.parts().config.feeds.embed) or "'none'"
     policy = f"default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors {frames}"
-    return Response(page, headers={**ALWAYS, "Content-Security-Policy": policy, "Cache-Control": "public, max-age=300"})
+    return Response(page, headers={**ALWAYS, "Content-Security-Policy": policy, "Cache-Control": IN_ITS_LANGUAGE})
 
 
 @bp.get(f"{_PUBLIC}/qr.svg")
@@ -160,7 +162,7 @@ def _shown(slug: str, token: str | None) -> AnyResponse:
         embed=token is None and access.parts().config.feeds.embed,
         total=len(events),
     )
-    kept = "public, max-age=60" if token is None and not access.caller().by_cookie else "no-store"
+    kept = IN_ITS_LANGUAGE if token is None and not access.caller().by_cookie else "no-store"
     return Response(page, headers={**ALWAYS, "Cache-Control": kept})
 
 

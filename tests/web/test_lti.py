@@ -203,7 +203,7 @@ class TestStudents:
         there = visitor.launch(STUDENT).headers["Location"]
         assert there == "/public/anatomy-i/"
         assert visitor.get(there).headers["Cache-Control"] == "no-store"  # it leads to what is of the course
-        assert Visitor(parts, lms).get(there).headers["Cache-Control"] == "public, max-age=60"
+        assert Visitor(parts, lms).get(there).headers["Cache-Control"] == "private, max-age=60"
         parts.feeds.remove("anatomy-i")
         answer = Visitor(parts, lms).launch(STUDENT)
         assert answer.status_code == 404
