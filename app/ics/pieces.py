@@ -123,13 +123,13 @@ class Pieces:
 
     def _lines(self, begin: int, end: int) -> int:
         """How many lines end between these bytes."""
-        count, before = 0, b""
+        count, rest = 0, b""
         for raw in self.raw([(begin, end)]):
-            odd = before == b"\r" or raw.count(b"\r") != raw.count(b"\r\n")
-            count += len(_BREAK.findall(raw)) if odd else raw.count(b"\n")
-            count -= before == b"\r" and raw[:1] in (b"\r", b"\n")
-            before = raw[-1:]
-        return count
+            whole = (rest + raw).rstrip(b"\r")
+            rest = (rest + raw)[len(whole) :]
+            even = whole.count(b"\r") == whole.count(b"\r\n")
+            count += whole.count(b"\n") if even else len(_BREAK.findall(whole))
+        return count + bool(rest)
 
 
 def cut_up(data: bytes | BinaryIO, limits: Limits) -> Pieces | None:

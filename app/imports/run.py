@@ -128,7 +128,7 @@ class Imports:
             return None
         if last.revision != self._ledger(job.calendar, job.window).revision():
             return None
-        return same_again(job, last)
+        return same_again(job, last, self._runs.report(last.id))
 
     def preview(self, job: Import) -> Run:
         """What would be done, kept with the file: `approve` or `approve_later` do it. Errors as `run`."""

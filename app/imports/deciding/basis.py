@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -52,13 +54,12 @@ def terms_of(job: Import, sink: Sink, limits: Limits, partner: str) -> bytes | N
     if zones is None:
         return None
     terms = replace(job, data=b"", dry_run=False, approved=False)
-    program = (version("calbridge"), sys.version_info[:3], zones, limits, partner)
+    program = (_version(), sys.version_info[:3], zones, limits, partner)
     return repr((terms, program, sink.rules, [_fitted(sink, one) for one in _SPECIMENS])).encode()
 
 
-def same_again(job: Import, last: Row[Any]) -> Outcome:
+def same_again(job: Import, last: Row[Any], report: Mapping[str, Any]) -> Outcome:
     """What the file came to last time, with nothing to do."""
-    report = last.report or {}
     unchanged = sum(report.get(name, 0) for name in ("created", "updated", "unchanged"))
     plan = Plan(job.calendar, job.source, job.window, unchanged=unchanged)
     if job.dry_run:
@@ -71,3 +72,9 @@ def _fitted(sink: Sink, event: Event) -> Event | str:
         return sink.fit(event)
     except Rejected as refusal:
         return str(refusal)
+
+
+@cache
+def _version() -> str:
+    """Which calbridge this is: to look it up takes a millisecond."""
+    return version("calbridge")

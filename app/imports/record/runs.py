@@ -348,15 +348,20 @@ class Runs:
         return [(row.id, CalendarRef.parse(row.calendar)) for row in rows]
 
     def last(self, calendar: CalendarRef, source: str) -> Row[Any] | None:
-        """The latest run of this import, whatever it was, as the table has it; a preview is none."""
-        query = (
-            select(tables.import_run)
-            .where(*_of(calendar, source), _DECIDED)
-            .order_by(tables.import_run.c.id.desc())
-            .limit(1)
-        )
+        """The latest run of this import, whatever it was; a preview is none. Its plan and report are not read: they may
+        be long."""
+        run = tables.import_run.c
+        query = select(run.id, run.state, run.basis, run.revision, run.read_count)
+        query = query.where(*_of(calendar, source), _DECIDED).order_by(run.id.desc()).limit(1)
         with self._engine.connect() as connection:
-            return connection.execute(query).first()
+            found: Row[Any] | None = connection.execute(query).first()
+        return found
+
+    def report(self, run: int) -> Mapping[str, Any]:
+        """What came of a run, as JSON; nothing where nothing did."""
+        columns = tables.import_run.c
+        with self._engine.connect() as connection:
+            return connection.execute(select(columns.report).where(columns.id == run)).scalar() or {}
 
     def was_left(self, calendar: CalendarRef, source: str, before: int | None = None) -> bool:
         """Whether the run of this import before that one (None: the last) was left half-way."""
