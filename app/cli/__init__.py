@@ -15,6 +15,7 @@ SECTIONS = {
         "work": "serving:work_command",
         "workers": "serving:workers_command",
         "status": "status:status",
+        "waiting": "waiting:waiting",
         "check-config": "checking:check_config",
         "settings": "connections:settings",
     },

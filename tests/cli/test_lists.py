@@ -124,3 +124,16 @@ def test_a_feed_is_shown_and_previewed(shell: Shell, tmp_path: Path) -> None:
     assert all("exam" in title.lower() for title in titles)
     shell("feed", "disable", "mine")
     assert shell("feed", "preview", "mine").exit_code == 0
+
+
+def test_what_waits_is_listed_with_what_to_say(shell: Shell, parts: Parts) -> None:
+    assert shell("waiting").exit_code == 0
+    window = ("--from", "2030-01-01", "--to", "2030-12-31")
+    lessons = [f"UID:{n}\nSUMMARY:Lesson {n}\nDTSTART:203004{n + 1:02}T100000Z" for n in range(9)]
+    shell("import", shell.write("all.ics", calendar(*lessons)), "--into", COURSE, *window)
+    shell("import", shell.write("one.ics", calendar(lessons[0])), "--into", COURSE, *window)
+    waiting = shell("waiting")
+    what, where, why, say = waiting.stdout.rstrip().split("\t")
+    assert (waiting.exit_code, what, where, say) == (3, "plan of run 2", f"{COURSE} upload", "calbridge run approve 2")
+    assert "would delete 8 of the 9" in why
+    assert records(shell("waiting", "--json")) == [browser(parts).get("/api/waiting").get_json()]

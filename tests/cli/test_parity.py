@@ -36,6 +36,7 @@ COMMANDS = {
     "GET /feeds": "feed list",
     "POST /feeds": "feed add",
     "GET /feeds/<slug>": "feed show",
+    "GET /feeds/<slug>/preview": "feed preview --as",
     "PATCH /feeds/<slug>": "feed set",
     "DELETE /feeds/<slug>": "feed remove",
     "POST /feeds/<slug>/disable": "feed disable",
@@ -78,6 +79,7 @@ COMMANDS = {
     "GET /tokens": "token list",
     "POST /tokens": "token add",
     "DELETE /tokens/<name>": "token revoke",
+    "GET /waiting": "waiting",
     "GET /workers": "workers",
 }
 """What of the API (under /api) is which command; a new call fails here until somebody has given it one."""
