@@ -11,10 +11,16 @@ from app.cli.naming import CALENDARS, RUNS
 from app.cli.outcomes import tell_outcome
 from app.cli.progress import bar
 from app.cli.routes import routes_from
+from app.cli.terminal import say, say_json
 
 if TYPE_CHECKING:
+    from app.imports.deciding.routes import Routes
+    from app.imports.record.batch import Batch
     from app.imports.record.outcome import Outcome
     from app.imports.record.routed_outcome import RoutedOutcome
+    from app.imports.run import Run
+    from app.imports.subscription import Import
+    from app.parts import Parts
 
 
 @click.command("import")
@@ -60,6 +66,8 @@ if TYPE_CHECKING:
 @click.option("--zone", help="What the file means by zones that nobody knows, and by times without one (IANA).")
 @click.option("--floating", default="", help="Times without a zone: 'home', 'hold' (never guess), or a zone.")
 @click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@click.option("--preview", is_flag=True, help="Keep the plan for a yes: 'run approve' carries it out.")
+@click.option("--background", is_flag=True, help="Have a worker do it: 'run watch' tells how far it is.")
 @click.option("--approve", is_flag=True, help="Carry the plan out even if it looks reckless.")
 @json_option
 @quiet_option
@@ -79,6 +87,8 @@ def import_file(
     zone: str | None,
     floating: str,
     dry_run: bool,
+    preview: bool,
+    background: bool,
     approve: bool,
     as_json: bool,
 ) -> None:
@@ -101,6 +111,8 @@ def import_file(
     from app.imports.subscription import Import
     from app.imports.window import window_of
 
+    if dry_run + preview + background > 1:
+        raise ValueError("--dry-run, --preview and --background are three different ways: say one of them")
     outcome: Outcome | RoutedOutcome
     with bar("writing") as progress:
         ways = routes_from(calendar, routes, routes_file, source)
@@ -118,11 +130,34 @@ def import_file(
             floating=Floating(floating),
             match=Match(match),
         )
+        if preview or background:
+            _tell_kept(_kept(joined, job, ways, preview), preview, as_json)
+            return
         if ways is not None:
             outcome = joined.routed.run(job, ways, progress=progress)
         else:
             outcome = joined.imports.do(job, progress)
     tell_outcome(outcome, as_json)
+
+
+def _kept(joined: Parts, job: Import, ways: Routes | None, preview: bool) -> Run | Batch:
+    """The import, kept for a yes or for a worker, with the routes that it has in place of a calendar."""
+    if ways is not None:
+        return joined.routed.preview(job, ways) if preview else joined.told_a_worker(joined.routed.queue(job, ways))
+    return joined.imports.preview(job) if preview else joined.told_a_worker(joined.imports.queue(job))
+
+
+def _tell_kept(kept: Run | Batch, preview: bool, as_json: bool) -> None:
+    from app.imports.run import Run
+
+    if as_json:
+        say_json(kept.to_json())
+        return
+    what = "run" if isinstance(kept, Run) else "batch"
+    if preview:
+        say(f"planned, and kept for a yes: calbridge {what} show {kept.id}, calbridge {what} approve {kept.id}")
+    else:
+        say(f"left to a worker: calbridge {what} {'watch' if what == 'run' else 'show'} {kept.id}")
 
 
 @click.command()
