@@ -27,7 +27,7 @@ ERASED = "(erased)"
 BY_CALENDAR = (
     *(tables.calendar_piece, tables.calendar_reading, tables.calendar_history, tables.event_version),
     *(tables.import_change, tables.import_run, tables.entry, tables.ledger_revision, tables.import_source),
-    *(tables.drift_check, tables.subscription),
+    *(tables.drift_check, tables.subscription, tables.imprint),
 )
 """What is kept of a calendar, in the order in which it can go; held files and histories go with their rows."""
 
@@ -143,15 +143,17 @@ def _erase(
         yield from [table.name] * connection.execute(delete(table).where(*which)).rowcount
 
     where = list(map(str, calendars))
-    tied = select(tables.subscription.c.id).where(tables.subscription.c.calendar.in_(where))
+    subscription = tables.subscription.c
+    tied = select(subscription.id).where(or_(subscription.calendar.in_(where), subscription.source.in_(names)))
     for id in list(connection.execute(tied).scalars()):
-        yield from gone(tables.secret, tables.secret.c.name == f"subscription/{id}")
+        yield from gone(tables.secret, tables.secret.c.name.in_([f"subscription/{id}", f"subscription/{id}/address"]))
     yield from _batches(connection, where)
     for table in BY_CALENDAR:
         yield from gone(table, table.c.calendar.in_(where))
     if names:
         yield from _from_courses(connection, names)
-        for table in (tables.import_run, tables.import_source, tables.entry, tables.subscription, tables.import_batch):
+        named = (tables.import_run, tables.import_source, tables.entry, tables.subscription, tables.import_batch)
+        for table in (*named, tables.imprint):
             yield from gone(table, table.c.source.in_(names))
         for table in (tables.api_token, tables.account, tables.feed_token):
             yield from gone(table, table.c.name.in_(names))

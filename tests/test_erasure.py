@@ -15,6 +15,7 @@ from app import audit, tokens
 from app.cli import main
 from app.feeds.feed import Form
 from app.imports.pull import register
+from app.imports.pull.secrets import Secrets
 from app.imports.pull.wish import Wish
 from app.parts import Parts
 from app.store import tables
@@ -58,7 +59,8 @@ def known(campus: Campus, parts: Parts, client: FlaskClient) -> Parts:
     tokens.add(parts.engine, "ann", NOW)
     tokens.add(parts.engine, "office", NOW)
     parts.drifts.wrote(ANN)
-    register.add(parts.engine, Wish("hers", "https://example.org/c.ics", ANN, timedelta(hours=1), 180), (), NOW)
+    wish = Wish("hers", "https://example.org/…", ANN, timedelta(hours=1), 180)
+    Secrets(parts.vault).keep_address(register.add(parts.engine, wish, (), NOW), "https://example.org/c.ics?key=hers")
     audit.note(parts.engine, audit.Deed(NOW, "ann", "POST /api/imports", f"calendar={ANN}"))
     audit.note(parts.engine, audit.Deed(NOW, "joanna", "POST /api/imports", "calendar=learn/person/_5_12"))
     assert set(mentions(parts.engine, "_5_1")) >= {"entry", "import_run", "feed", "calendar_reading", "audit", "secret"}
@@ -73,6 +75,7 @@ def test_nothing_of_the_person_is_found_afterwards(known: Parts) -> None:
     removed = erase(known)
     assert removed["entry"] == 4
     assert {*removed} >= {"feed", "import_run", "calendar_reading", "links", "api_token", "audit", "subscription"}
+    assert known.vault.get("subscription/1/address") is None
     found = mentions(known.engine, "_5_1")
     assert [row for rows in found.values() for row in rows if "_5_12" not in row] == []
     assert known.erasure.erase(ANN).left == {"audit": 1}, "somebody whose id begins alike"
