@@ -173,6 +173,4 @@ def _told(response: Response) -> Response:
     if request.args.get("lang") == language():
         secure = bool(current_app.config["CALBRIDGE_SECURE"])
         response.set_cookie(COOKIE, language(), KEPT, secure=secure, httponly=True, samesite="Lax")
-        if response.cache_control.public:
-            response.cache_control.public, response.cache_control.private = None, True  # type: ignore[assignment]
     return response

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.store.values import when_from_json
-from app.web.language import gettext, lazy
+from app.web.language import gettext, lazy, ngettext
 from app.web.shown import span, with_day
 from bridges.model import AllDay, When
 
@@ -80,7 +80,18 @@ def _cell(day: date, first: date, counts: Mapping[date, Counter[str]]) -> Cell |
     if day.month != first.month:
         return None
     found = counts.get(day, Counter())
-    return Cell(day, [(deed, str(word), found[deed]) for deed, word in WORDS.items() if found[deed]])
+    return Cell(day, [(deed, _of_several(deed, found[deed]), found[deed]) for deed in WORDS if found[deed]])
+
+
+def _of_several(deed: str, count: int) -> str:
+    """The word for so many: languages have a form of it for several."""
+    match deed:
+        case "create":
+            return ngettext("new", "new", count)
+        case "update":
+            return ngettext("changed", "changed", count)
+        case _:
+            return ngettext("removed", "removed", count)
 
 
 def _start(change: Mapping[str, Any], zone: ZoneInfo) -> tuple[date, str]:

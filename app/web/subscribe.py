@@ -122,7 +122,7 @@ def revoke(token: str, slug: str) -> AnyResponse:
     def ended() -> AnyResponse:
         _feeds().give_up(token, slug)
         return answer(
-            200, gettext("This address is dead now, and those made from it. Calendars that read it will see no more.")
+            200, lazy("This address is dead now, and those made from it. Calendars that read it will see no more.")
         )
 
     return _held(token, slug, ended)
@@ -183,9 +183,7 @@ def _refused(error: Exception, secret: bool) -> AnyResponse:
             refusal = answer(503, str(error))
             refusal.headers["Retry-After"] = str(error.retry_after)
         case Disabled():
-            refusal = answer(
-                404, gettext("This feed has been switched off. Its address is kept for when it is on again.")
-            )
+            refusal = answer(404, lazy("This feed has been switched off. Its address is kept for when it is on again."))
         case _:
             guesses: Guesses = current_app.extensions.setdefault("calbridge.guesses", Guesses())
             wait = guesses.wrong(request.remote_addr) if secret else None

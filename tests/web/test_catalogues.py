@@ -266,3 +266,4 @@ def test_errors_are_raised_in_english() -> None:
     """Programs, logs and commands read them too; a page tells them in its language."""
     for path in sorted(WEB.rglob("*.py")):
         assert not re.search(r"\braise \w+\(\s*(lazy|n?gettext)\(", path.read_text("utf-8")), path.name
+        assert not re.search(r"\banswer\(\s*[\w.]+,\s*n?gettext\(", path.read_text("utf-8")), "lazy, that is"

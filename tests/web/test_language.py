@@ -190,11 +190,13 @@ def test_a_page_behind_a_secret_speaks_too_and_its_menu_tells_the_secret_to_nobo
     assert (wrong.status_code, wrong.headers["Content-Language"]) == (404, language)
 
 
-def test_a_shared_cache_keeps_no_page_that_sets_a_cookie(client: FlaskClient) -> None:
-    assert client.get("/public/anatomy-i/").cache_control.public
-    chosen_now = client.get("/public/anatomy-i/?lang=de").cache_control
-    assert not chosen_now.public
-    assert chosen_now.private
+@pytest.mark.parametrize(
+    "path", ["/", "/public/anatomy-i/", "/public/anatomy-i/list", "/nowhere", "/public/anatomy-i/?lang=de"]
+)
+def test_no_shared_cache_keeps_a_page_which_others_want_in_another_language(client: FlaskClient, path: str) -> None:
+    page = client.get(path)
+    assert not page.cache_control.public
+    assert "s-maxage" not in page.cache_control
 
 
 # ---------------------------------------------------------------------------------------------- what stays English
