@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
 from threading import Lock
+from typing import Any
 
 from cachetools import LRUCache
 from sqlalchemy import Engine, insert, select, update
@@ -33,6 +34,9 @@ class Reader:
     client: str
     used_at: datetime
     addresses: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        return {"client": self.client, "used_at": self.used_at.isoformat(), "addresses": self.addresses}
 
 
 @dataclass(slots=True)

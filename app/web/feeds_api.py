@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from app.feeds.feed import Did, Feed
+from app.feeds.feed import Did, Disabled, Feed, Form, NotReady
 from app.feeds.narrow import Narrow
 from app.imports.window import bound
 from app.web import access
@@ -15,6 +15,7 @@ from app.web.answers import as_json
 from app.web.calls import call, understood
 from app.web.links import feed_to_json, links_of, secret_links
 from app.web.paging import as_part, part_of, slice_of
+from app.web.problems import problem
 from app.web.shapes import feeds as shapes
 from app.web.shapes.common import Paged, Searched
 from bridges.model import CalendarRef
@@ -54,6 +55,21 @@ def add(given: shapes.NewFeed) -> Response:
 def one(slug: str) -> Response:
     """One feed, and how it stands."""
     return as_json(_told(access.parts().feeds.by_slug(slug)))
+
+
+@bp.get(f"{ONE}/preview")
+@call("previewFeed", "Feeds", shapes.Preview)
+def preview(slug: str) -> Response:
+    """What it shows, also where it is secret or switched off: its JSON form, as `/schema/feed-v1.json` describes it."""
+    try:
+        shown = access.parts().feeds.preview(slug, Form.JSON)
+    except Disabled as gone:
+        return problem(404, str(gone))
+    except NotReady as soon:
+        refusal = problem(503, str(soon))
+        refusal.headers["Retry-After"] = str(soon.retry_after)
+        return refusal
+    return Response(shown.body, content_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 @bp.patch(ONE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from app import accounts, connections, settings, tokens
+from app import accounts, connections, settings, tokens, waiting
 from app.parts import Parts
 from app.store import workers as seen
 from app.store.slices import part_of_all
@@ -59,6 +59,14 @@ def every_connection(asked: Paged) -> Response:
 def test(lms: str) -> Response:
     """Sign in there and have it list calendars: whether it answers, and if not, why and what to do then."""
     return as_json(connections.tried(access.parts(), lms).to_json())
+
+
+@bp.get("/waiting")
+@call("listWaiting", "House", shapes.Waiting)
+def what_waits() -> Response:
+    """What waits for somebody's word, over all calendars: plans, people's changes, subscriptions that stopped."""
+    access.require_all("see what waits")
+    return as_json(waiting.waiting(access.parts()).to_json())
 
 
 @bp.get("/workers")

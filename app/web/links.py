@@ -34,5 +34,6 @@ def feed_to_json(feeds: Feeds, feed: Feed, base: str) -> dict[str, Any]:
         "bytes": feeds.size(feed),
         "read_at": state.read_at.isoformat() if state and state.read_at else None,
         "next_check": state.next_check.isoformat() if state else None,
+        "readers": [reader.to_json() for reader in feeds.readers([feed]).get(feed.id, ())],
         "problem": feeds.absence(feed) or (state.problem if state else ""),
     }

@@ -18,7 +18,7 @@ from app.web.shapes.common import Document
 
 bp = Blueprint("reference", __name__, url_prefix="/api")
 
-LINES = 30
+LINES = 24
 """Of an example on the page; the document has all of it."""
 
 

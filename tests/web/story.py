@@ -105,8 +105,9 @@ def _feeds() -> Iterator[Step]:
     yield Step("listFeeds", query={"limit": 1})
     yield Step("addFeed", body={**one, **new}, comes_to=201)
     yield Step("showFeed", one)
-    yield Step("changeFeed", one, body={"privacy": "no-description", "alarm": None})
+    yield Step("changeFeed", one, body={"title": ["OSCE*"], "privacy": "busy-only", "alarm": None})
     yield Step("refreshFeed", one)
+    yield Step("previewFeed", one)
     yield Step("disableFeed", one)
     yield Step("enableFeed", one)
     yield Step("addFeedToken", one, body={"name": "phone", "until": "2027-06-30", "privacy": "busy-only"}, comes_to=201)
@@ -149,6 +150,7 @@ def _looks() -> Iterator[Step]:
 def _house() -> Iterator[Step]:
     yield Step("listConnections")
     yield Step("testConnection", {"lms": "demo"})
+    yield Step("listWaiting")
     yield Step("listWorkers")
     yield Step("listSettings", query={"limit": 1})
     yield Step("listLinks")

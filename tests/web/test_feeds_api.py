@@ -39,6 +39,23 @@ def test_a_secret_feed_is_made_read_and_shown_without_its_address(client: FlaskC
     assert shown["calendars"] == NEW["calendars"]
 
 
+def test_who_reads_it_is_told_by_kind(campus: Parts, client: FlaskClient) -> None:
+    address = path_in(client.post("/api/feeds", json=NEW).json)
+    client.get(address, headers={"User-Agent": "Mozilla/5.0 Thunderbird/140.0"})
+    (reader,) = client.get(ONE).json["readers"]  # type: ignore[index]
+    assert (reader["client"], reader["addresses"]) == ("Thunderbird", 1)
+
+
+def test_what_it_shows_is_seen_by_its_operator_also_where_it_is_off(client: FlaskClient) -> None:
+    made = client.post("/api/feeds", json=NEW).json
+    client.post(f"{ONE}/disable")
+    seen = client.get(f"{ONE}/preview")
+    assert seen.status_code == 200
+    assert seen.json["title"] == "Biology"  # type: ignore[index]
+    client.post(f"{ONE}/enable")
+    assert client.get(path_in(made, "json")).data == seen.data
+
+
 def test_a_public_feed_has_its_address_for_everybody(client: FlaskClient) -> None:
     made: Any = client.post("/api/feeds", json={**NEW, "public": True}).json
     assert path_in(made) == "/public/biology.ics"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.feeds.feed import Did
 from app.feeds.policies import Cancelled, Privacy
@@ -72,6 +72,15 @@ class Addresses(Shape):
     learningspace_json: str = Field(default="", alias="learningspace-json")
 
 
+class Reader(Shape):
+    """A kind of program that reads a feed, and when one of it looked last, to ten minutes."""
+
+    client: str
+    used_at: datetime
+    addresses: Number
+    """How many addresses of a secret feed it reads; 0 for a public one, whose readers nobody counts."""
+
+
 class Feed(Shape):
     """One feed and how it stands. `read_at` is when all of its calendars were last read, `problem` what is amiss."""
 
@@ -89,12 +98,22 @@ class Feed(Shape):
     read_at: datetime | None
     next_check: datetime | None
     problem: str
+    readers: list[Reader]
+    """The kinds of programs that read it, who looked last first."""
 
 
 class Feeds(Some):
     """Some feeds, by slug."""
 
     feeds: list[Feed]
+
+
+class Preview(BaseModel):
+    """A feed's JSON form; all of it is in `/schema/feed-v1.json`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    events: list[dict[str, Any]]
 
 
 class Refreshed(Shape):

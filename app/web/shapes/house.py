@@ -11,6 +11,8 @@ from app.origins import Where
 from app.tokens import Scope
 from app.weather import Sky
 from app.web.shapes.common import CalendarName, Number, Searched, Shape, Some
+from app.web.shapes.runs import Run
+from app.web.shapes.subscriptions import Subscription
 
 
 class CalendarsAsked(Searched):
@@ -103,6 +105,25 @@ class Workers(Some):
     """Some workers, the one that was heard last first."""
 
     workers: list[Worker]
+
+
+class Changes(Shape):
+    """People's changes to what one import wrote, that nobody has agreed to yet; `asked` where its policy says so."""
+
+    calendar: str
+    source: str
+    count: Number
+    asked: bool
+
+
+class Waiting(Shape):
+    """All that waits, the newest plan first."""
+
+    held: list[Run] = Field(max_length=200)
+    """The plans that wait for a yes; `listRuns` with `state=held` has them part by part."""
+    changes: list[Changes]
+    subscriptions: list[Subscription]
+    """Those that are parked, failing, or were left half-way."""
 
 
 class Origin(Shape):
