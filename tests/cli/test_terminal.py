@@ -12,8 +12,10 @@ import click
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from app.cli.terminal import harmless, moment, say, say_json
+from app.store import tables
 from tests.cli.shell import COURSE, Shell
 
 EVIL = "Bio \u202eevil \x1b[31mred \x9b2J \u2066in\x07"
@@ -84,7 +86,7 @@ def width(line: str) -> int:
 def test_a_title_colours_nothing_and_turns_nothing_round(shell: Shell) -> None:
     shell("feed", "add", "evil", "--calendar", COURSE, "--title", "x")
     with shell.parts().engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE feed SET title = ? WHERE slug = 'evil'", (EVIL,))
+        connection.execute(update(tables.feed).where(tables.feed.c.slug == "evil").values(title=EVIL))
     _, said = shell.on_a_terminal("feed", "list", "--search", "evil", columns=200)
     plain = re.sub(r"\x1b\[(?:0|1)m", "", said)
     assert harmless(plain.replace("\r\n", "\n")) == plain.replace("\r\n", "\n")
