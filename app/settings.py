@@ -37,7 +37,7 @@ class Setting:
 
 
 def effective(config: Config) -> Sequence[Setting]:
-    """All settings, in the order of config.example.toml; those of each LMS at the end."""
+    """All settings, in the order of config.example.toml; those of each LMS and LTI platform at the end."""
     secrets = long_secrets(config)
     home = Setting("zone", config.zone.key, origin_of(config, "zone"), "The home zone.")
     found = [home, *(each for name, section in sections_of(config).items() for each in _of(config, name, section))]
