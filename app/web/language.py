@@ -102,8 +102,8 @@ def locale() -> Locale:
 
 
 def is_for_programs(path: str) -> bool:
-    """Whether programs ask there, which want the same words always."""
-    return path.startswith("/api/") or path.endswith((".json", ".ics"))
+    """Whether programs ask there, which want the same words always; at /api/ itself is a page about that."""
+    return (path.startswith("/api/") and path != "/api/") or path.endswith((".json", ".ics"))
 
 
 def chosen(asked: str | None, kept: str | None, accepted: Iterable[tuple[str, float]], usual: str) -> str:

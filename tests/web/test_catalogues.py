@@ -129,6 +129,8 @@ class Words(HTMLParser):
         given = dict(attrs)
         if tag not in {"input", "meta", "link", "img", "br", "hr", "option"}:
             self.within.append((tag, tag in AS_WRITTEN or given.get("lang") == "en"))
+        if any(skipped for _, skipped in self.within):
+            return
         for name in SPOKEN:
             if not (tag == "input" and name == "value") and not (tag in {"option", "button"} and name == "value"):
                 self.look(EXAMPLE.sub("", given.get(name) or ""))

@@ -143,7 +143,15 @@ def pages(app: Flask) -> list[str]:
         for rule in app.url_map.iter_rules()
         if "GET" in (rule.methods or ()) and not rule.arguments and not str(rule).startswith(("/api", "/static"))
     ]
-    return [*sorted(found), "/public/anatomy-i/", "/public/anatomy-i/list", "/nowhere", "/imports/99", "/link/demo"]
+    return [
+        *sorted(found),
+        "/api/",
+        "/public/anatomy-i/",
+        "/public/anatomy-i/list",
+        "/nowhere",
+        "/imports/99",
+        "/link/demo",
+    ]
 
 
 @every_language
