@@ -169,6 +169,22 @@ class TestSessions:
         assert "Set-Cookie" not in answer.headers
 
 
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Host": "calendar.test", "Origin": "http://calendar.test"},  # plain http: browsers say no more there
+            {"Host": "cal.example.edu", "Origin": "https://cal.example.edu", "Sec-Fetch-Site": "same-origin"},
+            {"Origin": "null", "Sec-Fetch-Site": "same-origin"},  # a page without referrers
+        ],
+    )
+    def test_our_own_page_does_under_whatever_name(self, campus: Parts, headers: dict[str, str]) -> None:
+        accounts.put(campus.engine, "ada", PASSWORD, NOW)
+        client = browser(campus)
+        assert client.get("/sign-in").headers["Referrer-Policy"] == "same-origin"  # so that its form has an Origin
+        answer = client.post("/sign-in", data={"name": "ada", "password": PASSWORD}, headers=headers)
+        assert answer.status_code == 303
+
+
 class TestOtherSites:
     """Every address that writes, found in the application itself, so that none is forgotten."""
 
