@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, Text, cast, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Table, Text, cast, delete, func, or_, select, true, update
 
 from app.imports.run import Imports
 from app.store import tables
@@ -158,6 +158,7 @@ def _erase(
         for table in (tables.api_token, tables.account, tables.feed_token):
             yield from gone(table, table.c.name.in_(names))
     yield from gone(tables.enrolment, tables.enrolment.c.person == str(person))
+    yield from gone(tables.kept_answer, true())  # nobody can tell which tell of the person: they are sealed
     yield from gone(tables.lease, or_(*(tables.lease.c.name == f"{kind} {one}" for kind in _HELD for one in where)))
     yield from _pseudonymised(connection, [*where, person.id, *names])
 

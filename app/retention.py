@@ -68,6 +68,7 @@ RULES = (
     Rule(tables.import_change, lambda now, keep: tables.import_change.c.run_id.in_(_old_runs(now, keep))),
     Rule(tables.import_batch, _batches),
     Rule(tables.import_run, _runs),
+    Rule(tables.imprint, lambda now, keep: tables.imprint.c.at < now - timedelta(days=keep.runs_days)),
     Rule(tables.fetch_history, lambda now, keep: tables.fetch_history.c.at < now - timedelta(days=keep.fetches_days)),
     Rule(tables.notice, lambda now, keep: tables.notice.c.done_at < now - timedelta(days=keep.runs_days)),
     Rule(tables.audit, lambda now, keep: tables.audit.c.at < now - timedelta(days=keep.audit_days)),

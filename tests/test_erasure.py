@@ -75,6 +75,7 @@ def test_nothing_of_the_person_is_found_afterwards(known: Parts) -> None:
     removed = erase(known)
     assert removed["entry"] == 4
     assert {*removed} >= {"feed", "import_run", "calendar_reading", "links", "api_token", "audit", "subscription"}
+    assert removed["imprint"] == 1
     assert known.vault.get("subscription/1/address") is None
     found = mentions(known.engine, "_5_1")
     assert [row for rows in found.values() for row in rows if "_5_12" not in row] == []

@@ -83,6 +83,13 @@ def test_old_runs_go_with_their_journals_and_the_ledger_stays(campus: Parts, clo
     assert campus.imports.get(second).state is Ending.DONE
 
 
+def test_what_a_file_held_is_forgotten_in_the_end(campus: Parts, clock: Clock) -> None:
+    write(campus, LECTURES, EXAM)
+    assert count(campus, "imprint") == 1
+    clock.now += OLD
+    assert campus.retention.prune()["imprint"] == 1
+
+
 def test_what_is_young_stays(campus: Parts, clock: Clock) -> None:
     write(campus, LECTURES, EXAM)
     write(campus, LECTURES)

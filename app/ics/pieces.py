@@ -68,7 +68,7 @@ class Pieces:
         """The hash of all that stands outside of the events."""
         digest = sha256()
         for begin, end in self.outside:
-            raw = self.source.raw(begin, end)
+            raw = self.source.raw(begin, end).rstrip(b"\r\n")
             digest.update(b"%d\n" % len(raw) + raw)
         return digest.hexdigest()
 

@@ -13,9 +13,13 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from app.ics import Limits, NotACalendar
+from app.ics.pieces import cut_up
+from app.ics.read import Spent
+from app.imports.deciding.difference import Counts, imprint_of, roll_of
+from app.imports.deciding.imprint import imprint_from_bytes
 from app.imports.deciding.rules import Rules
 from app.imports.drift.changes import Policy
 from app.imports.reading import Files
@@ -31,6 +35,8 @@ from tests.imports.bench import HERE
 from tests.imports.lms import KINDS, UNFIT, UNWANTED
 from tests.imports.test_drift import ShownLms, Watched
 from tests.imports.test_run import OSLO, TERM, Desk, calendar, vevent
+
+WIDE = Limits(bytes=1 << 30, components=1 << 20)
 
 # ---------------------------------------------------------------------------------------------------------- any files
 
@@ -125,14 +131,14 @@ def files(draw: st.DrawFn) -> File:
 @st.composite
 def edited(draw: st.DrawFn, file: File) -> File:
     """Much as before: some events gone, others new, in another order, or exported at another time."""
-    kept = list(file.events)
+    kept: list[str] = list(file.events)
     for _ in range(draw(st.integers(0, 2))):
         if kept and draw(st.booleans()):
             kept.pop(draw(st.integers(0, len(kept) - 1)))
         else:
             kept.insert(draw(st.integers(0, len(kept))), draw(events()))
     if draw(st.integers(0, 3)) == 0:
-        kept = draw(st.permutations(kept))
+        kept = list(draw(st.permutations(kept)))
     if draw(st.integers(0, 3)) == 0:
         stamp = draw(STAMPS)
         kept = [one.replace("20250101T000000Z", stamp, 1) for one in kept]
@@ -152,7 +158,11 @@ def stories(draw: st.DrawFn) -> list[tuple[File, str]]:
     return story
 
 
-HAPPENINGS = ["", "", "", "", 
+HAPPENINGS = [
+    "",
+    "",
+    "",
+    "",
     "",
     "",
     "",
@@ -280,3 +290,138 @@ def test_whatever_is_passed_over_all_comes_out_as_if_it_had_been_read(
         except NotACalendar as error:
             with pytest.raises(NotACalendar, match=re.escape(str(error))):
                 twins.other.run(data, **terms)
+
+
+# ------------------------------------------------------------------------------------------------------- what is read
+
+LESSONS = tuple(vevent(f"l{n}", f":202504{n:02}T100000Z", "DURATION:PT1H", title=f"Lesson {n}") for n in range(1, 21))
+MOVED = LESSONS[4].replace("T100000Z", "T120000Z")
+SERIES = (
+    vevent("s", ":20250401T080000Z", "RRULE:FREQ=DAILY;COUNT=5", title="Series"),
+    vevent("s", ":20250402T090000Z", "RECURRENCE-ID:20250402T080000Z", title="Moved"),
+)
+
+
+def replaced(old: str, new: str) -> tuple[str, ...]:
+    return tuple(new if one == old else one for one in LESSONS)
+
+
+@pytest.fixture
+def twins() -> Twins:
+    twins = Twins()
+    twins.run(File((SERIES[0], *LESSONS, SERIES[1])).data())
+    return twins
+
+
+def with_series(*lessons: str) -> bytes:
+    return File((SERIES[0], *lessons, SERIES[1])).data()
+
+
+CHANGES: dict[str, tuple[bytes, int]] = {
+    "nothing but a byte behind it all": (with_series(*LESSONS), 0),
+    "another order": (with_series(*reversed(LESSONS)), 0),
+    "another time of the export": (with_series(*LESSONS).replace(b"DTSTAMP:20250101", b"DTSTAMP:20250202"), 0),
+    "one moved": (with_series(*replaced(LESSONS[4], MOVED)), 1),
+    "one gone": (with_series(*LESSONS[1:]), 0),
+    "one more": (with_series(*LESSONS, vevent("new", ":20250501T100000Z")), 1),
+    "one twice": (with_series(*LESSONS, LESSONS[0]), 2),
+    "a change of a series": (with_series(*LESSONS).replace(b"SUMMARY:Moved", b"SUMMARY:Changed"), 2),
+    "a series without its change": (with_series(*LESSONS).replace(SERIES[1].encode() + b"\r\n", b""), 1),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changed_is_read_with_all_that_shares_its_uid(twins: Twins, change: str) -> None:
+    data, events = CHANGES[change]
+    assert twins.reads(data + b"\r\n") == events
+    outcome = twins.run(data + b"\r\n")
+    assert twins.reads(data + b"\r\n\r\n") == (events if outcome.problems else 0)
+    twins.run(data + b"\r\n\r\n")
+
+
+def test_which_of_two_is_newer_may_hang_on_the_time_of_an_export(twins: Twins) -> None:
+    one, other = (vevent("s", ":20250401T080000Z", title=title) for title in ("One", "Other"))
+    later = other.replace("20250101", "20250102")
+    twins.run(File((*LESSONS, one, later)).data())
+    assert twins.reads(File((*LESSONS, one.replace("20250101", "20250103"), later)).data()) == 2
+    assert "Other" in titles(twins)
+    twins.run(File((*LESSONS, one.replace("20250101", "20250103"), later)).data())
+    assert "One" in titles(twins)
+
+
+def titles(twins: Twins) -> set[str]:
+    return {event.title for event in lms(twins.one).standing(HERE)}
+
+
+WHOLE: dict[str, bytes] = {
+    "another head": with_series(*LESSONS).replace(b"VERSION:2.0", b"VERSION:2.0\r\nX-WR-TIMEZONE:Asia/Tokyo"),
+    "another kind of component": File(LESSONS, between=("BEGIN:VTODO\r\nEND:VTODO",)).data(),
+    "most of it": File(tuple(one.replace("Lesson", "Lecture") for one in LESSONS)).data(),
+    "a piece that is two events": with_series(*LESSONS).replace(b"UID:l5", b"UID:l5\r\nEND:VEVENT\r\nbegin:VEVENT"),
+    "a fold that hides a line": with_series(*LESSONS).replace(b"UID:l5", b"UID:l5\r\nBEG\r\n IN:VEVENT"),
+    "UTF-16": with_series(*LESSONS).decode().encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("what", WHOLE)
+def test_what_leaves_doubt_is_read_whole(twins: Twins, what: str) -> None:
+    assert twins.reads(WHOLE[what]) is None
+    twins.run(WHOLE[what], approved=True)
+
+
+@pytest.mark.parametrize("what", ["edited there", "deleted there", "undone", "another import"])
+def test_where_the_ledger_was_written_to_all_is_read(twins: Twins, what: str) -> None:
+    twins.happens(what)
+    assert twins.reads(with_series(*LESSONS)) is None
+    twins.run(with_series(*LESSONS[1:]))
+
+
+def test_what_was_refused_is_tried_and_told_each_time(twins: Twins) -> None:
+    """With the line on which it stands in the whole file."""
+    bad = (vevent("x", ":20250420T100000Z", title=UNWANTED), vevent("y", ":never"))
+    for number in range(3):
+        data = with_series(*LESSONS, *bad, *(vevent(f"n{n}", f":202505{n + 1:02}T100000Z") for n in range(number)))
+        assert twins.reads(data) == 1 + (number > 0), "what was refused, and what is new"
+        outcome = twins.run(data)
+        assert outcome.report is not None
+        assert [note.id.uid for note in outcome.report.refused] == ["x"]
+        assert [problem.line for problem in outcome.problems] == [data[: data.index(b"UID:y")].count(b"\n")]
+
+
+def test_people_are_asked_where_a_changed_file_would_delete_much(twins: Twins) -> None:
+    outcome = twins.run(with_series(*LESSONS[:6]))
+    assert (outcome.state, len(outcome.plan.deletes)) == (Ending.HELD, 14)
+    assert twins.reads(with_series(*LESSONS)) == 0, "nothing was written"
+
+
+def test_a_spoiled_imprint_is_none(twins: Twins) -> None:
+    data = with_series(*replaced(LESSONS[4], MOVED))
+    for spoiled in (b"", b"calbridge imprint 2\n{}\n", b"calbridge imprint 1\n{}\n", b"calbridge imprint 1\n[\n"):
+        with writing(twins.one.engine) as connection:
+            connection.execute(update(tables.imprint).values(data=spoiled))
+        assert twins.reads(data) is None
+    twins.run(data)
+
+
+@given(st.binary(max_size=40), st.integers(0, 2000))
+@settings(deadline=None, max_examples=100)
+def test_no_bytes_are_too_odd_for_an_imprint(noise: bytes, at: int) -> None:
+    data = imprint(with_series(*LESSONS))
+    known = imprint_from_bytes(data)
+    assert known is not None
+    assert known.to_bytes() == data
+    odd = data[:at] + noise + data[at + len(noise) :]
+    assert odd == data or imprint_from_bytes(odd) is None
+
+
+def test_an_imprint_is_small() -> None:
+    many = File(tuple(vevent(f"l{n}", ":20250401T100000Z") for n in range(10_000)))
+    assert len(imprint(many.data())) < 300_000
+
+
+def imprint(data: bytes) -> bytes:
+    pieces = cut_up(data, WIDE)
+    assert pieces is not None
+    roll = roll_of(pieces)
+    assert roll is not None
+    return imprint_of(pieces, roll, Counts(), frozenset(), 1, Spent()).to_bytes()

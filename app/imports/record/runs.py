@@ -8,7 +8,7 @@ from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, delete, func, insert, select, update
 
 from app.imports.body import Data, hashed
 from app.imports.subscription import Import
@@ -351,11 +351,10 @@ class Runs:
         """The latest run of this import, whatever it was; a preview is none. Its plan and report are not read: they may
         be long."""
         run = tables.import_run.c
-        query = select(run.id, run.state, run.basis, run.revision, run.read_count)
-        query = query.where(*_of(calendar, source), _DECIDED).order_by(run.id.desc()).limit(1)
+        columns = (run.id, run.state, run.basis, run.revision, run.read_count)
+        query: Select[Any] = select(*columns).where(*_of(calendar, source), _DECIDED).order_by(run.id.desc()).limit(1)
         with self._engine.connect() as connection:
-            found: Row[Any] | None = connection.execute(query).first()
-        return found
+            return connection.execute(query).first()
 
     def report(self, run: int) -> Mapping[str, Any]:
         """What came of a run, as JSON; nothing where nothing did."""
