@@ -168,7 +168,6 @@ class TestSessions:
         assert answer.status_code == 403
         assert "Set-Cookie" not in answer.headers
 
-
     @pytest.mark.parametrize(
         "headers",
         [
