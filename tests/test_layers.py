@@ -165,7 +165,8 @@ ROOMS: dict[str, tuple[set[str], set[str]]] = {
         | {"app.origins"},
         {"pydantic"},
     ),
-    "app.web.limited": ({"app.config", "app.redis", "app.web"}, {"flask", "cachetools"}),
+    "app.web.limited": ({"app.config", "app.redis", "app.web"}, {"flask"}),
+    "app.web.pace": ({"app.redis", "app.web.guesses"}, {"cachetools"}),
     "app.web.month": (set(), set()),
     "app.web.language": (set(), {"flask", "werkzeug", "babel"}),
     "app.web.lti": (

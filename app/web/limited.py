@@ -7,46 +7,18 @@ itself. The headers are those of draft-ietf-httpapi-ratelimit-headers-10. Feeds 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import ceil
-from threading import Lock
 
-from cachetools import TTLCache
 from flask import Flask, Response, current_app, g, request
 
 from app.config import Config
 from app.redis import Tallies, Tally
 from app.web import access
+from app.web.pace import SPAN, Here
 from app.web.problems import problem
 
 POLICY, LEFT = "RateLimit-Policy", "RateLimit"
-SPAN = 60
-REMEMBERED = 10_000
-"""Callers; beyond that the oldest minute is forgotten."""
-
-
-@dataclass(slots=True)
-class Here:
-    """Counts of this process. Safe between threads. `timer` gives seconds that only grow."""
-
-    timer: Callable[[], float] = time.monotonic
-    _began: TTLCache[str, tuple[float, int]] = field(init=False, repr=False)
-    _lock: Lock = field(default_factory=Lock, repr=False)
-
-    def __post_init__(self) -> None:
-        self._began = TTLCache(REMEMBERED, SPAN, self.timer)
-
-    def add(self, who: str) -> Tally:
-        """Count one more request of that caller: how many there were in this minute, and how much is left of it."""
-        with self._lock:
-            now = self.timer()
-            began, count = self._began.get(who, (now, 0))
-            if now - began >= SPAN:
-                began, count = now, 0
-            self._began[who] = began, count + 1
-        return Tally(count + 1, began + SPAN - now)
 
 
 @dataclass(slots=True)

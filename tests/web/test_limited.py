@@ -9,7 +9,7 @@ import pytest
 from app import tokens
 from app.parts import Parts
 from app.redis import Tallies
-from app.web.limited import SPAN, Here
+from app.web.pace import SPAN, Here
 from tests.campus import NOW, browser, open_campus
 from tests.redis import a_redis
 

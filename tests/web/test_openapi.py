@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,20 @@ def test_the_page_shows_every_call_and_loads_nothing_from_elsewhere(client: Flas
 def test_the_fields_of_an_upload_are_those_that_are_taken() -> None:
     told = {field.alias or name for name, field in Upload.model_fields.items()}
     assert told | {"token", "csrf_token"} == uploads.FIELDS
+
+
+def test_each_call_wants_the_scope_that_it_says(tmp_path: Path, calls: list[Call]) -> None:
+    parts = open_campus(tmp_path)
+    order = [None, *tokens.Scope]
+    bearers = {scope: f"Bearer {tokens.add(parts.engine, scope, NOW, scope)}" for scope in tokens.Scope}
+    client = browser(parts)
+    for path, method, call in calls:
+        for way in call["security"][:1]:
+            needed = order.index(way["token"][0])
+            for lesser in order[:needed]:
+                headers = {"Authorization": bearers[lesser]} if lesser else {}
+                refused = client.open(re.sub("{.*?}", "1", path), method=method.upper(), headers=headers)
+                assert refused.status_code == (403 if lesser else 401), (method, path, lesser)
 
 
 def test_readme_tells_the_figures_that_hold(tmp_path: Path) -> None:
