@@ -133,5 +133,5 @@ def pattern_of(form: str, place: str) -> re.Pattern[str]:
             written += f"(?P<{piece}>[0-9,]+)"
         else:
             quoted = pieces[at - 1].endswith("'") and pieces[at + 1].startswith("'")
-            written += f"(?P<{piece}>{'.+?' if quoted else place})"
+            written += f"(?P<{piece}>{'.*?' if quoted else place})"
     return re.compile(written, re.DOTALL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from html.parser import HTMLParser
 from io import BytesIO
 from zoneinfo import ZoneInfo
 
@@ -165,6 +166,42 @@ def test_every_page_is_shown_in_every_language(app: Flask, language: str) -> Non
             assert page.status_code != 500, path
             spoke += 1
     assert spoke > 15
+
+
+ENGLISH_WORDS = re.compile(r"\b(the|of|is|are|were|not|with|this|that|and|has|which|your|you)\b", re.IGNORECASE)
+
+
+class Left(HTMLParser):
+    """What a page shows beside what others wrote (<bdi>), what is code, and what is marked as English."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.within: list[tuple[str, bool]] = []
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in {"input", "meta", "link", "img", "br", "hr"}:
+            foreign = tag in {"bdi", "code", "pre", "textarea", "option"} or dict(attrs).get("lang") == "en"
+            self.within.append((tag, foreign))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.within and self.within.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if not any(foreign for _, foreign in self.within) and ENGLISH_WORDS.search(data):
+            self.found.append(data.strip())
+
+
+@pytest.mark.parametrize("language", HEAD)
+def test_no_page_is_left_half_in_english(app: Flask, language: str) -> None:
+    client = app.test_client()
+    for path in pages(app):
+        page = client.get(path, headers=asking(language))
+        if page.mimetype == "text/html":
+            left = Left()
+            left.feed(page.text)
+            assert left.found == [], path
 
 
 @every_language

@@ -17,6 +17,7 @@ SENTENCES = (
     says("'%(who)s' may not undo routed imports: that takes leave for all of them."),
     says("'%(who)s' may not see who did what: that takes leave for all of them."),
     says("'%(who)s' may not do this."),
+    says("at the machine"),
     says(
         "This needs an API token: send it as 'Authorization: Bearer …', or in the form's token field. "
         "People sign in at /sign-in."

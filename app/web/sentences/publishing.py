@@ -6,6 +6,9 @@ from app.web.sentences.sentence import counted, says
 
 SENTENCES = (
     says("nobody has looked yet"),
+    says("no end"),
+    says("through %(day)s"),
+    says("until %(at)s"),
     says("another program"),
     says("a browser"),
     says("%(client)s last looked %(ago)s ago"),
