@@ -238,9 +238,8 @@ def _written() -> list[list[str]]:
         path for folder in ("app", "bridges") for path in (root / folder).rglob("*.py") if path.parts[-2] != "sentences"
     ]
     files += [Path(werkzeug.exceptions.__file__), Path(flask_wtf.csrf.__file__)]
-    return [
-        form.split(GAP) for form in {form for path in files for form in _forms(path)} if " " in form.strip(GAP + " ")
-    ]
+    forms = {form for path in files for form in _forms(path)}
+    return [form.split(GAP) for form in forms if re.search(r"[a-z]{4}|[a-z] [a-z]", form)]
 
 
 def _fits(pieces: list[str], shown: str) -> bool:
