@@ -239,7 +239,7 @@ def _written() -> list[list[str]]:
     ]
     files += [Path(werkzeug.exceptions.__file__), Path(flask_wtf.csrf.__file__)]
     forms = {form for path in files for form in _forms(path)}
-    return [form.split(GAP) for form in forms if re.search(r"[a-z]{4}|[a-z] [a-z]", form)]
+    return [form.split(GAP) for form in forms if " " in form.strip(GAP + " ") or re.search("[a-z]{4}", form)]
 
 
 def _fits(pieces: list[str], shown: str) -> bool:

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from io import BytesIO
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import create_app
+from app.config import Server
 from app.imports.deciding.forecast import Forecast
 from app.parts import Parts
 from app.web import shown
@@ -111,6 +113,10 @@ def test_whoever_asks_for_nothing_gets_the_schools_language(tmp_path_factory: py
     assert HEAD["nb"] in school.get("/").text
     assert HEAD["nb"] in school.get("/", headers=asking("fi")).text
     assert ENGLISH in school.get("/", headers=asking("en-GB")).text
+
+
+def test_every_language_can_be_the_schools() -> None:
+    assert get_args(Server.model_fields["language"].annotation) == tuple(LANGUAGES)
 
 
 @given(st.lists(st.tuples(st.text(max_size=8), st.floats(0, 1)), max_size=5), st.text(max_size=5), st.text(max_size=5))
