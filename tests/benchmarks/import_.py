@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import time
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str]) -> None:
         expanded(count // 10),
         planned(count // 10),
         *again(count // 100),
+        *changed(count),
         *remembered(count),
     ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
@@ -218,19 +220,44 @@ def planned(count: int) -> Row:
 
 
 def again(count: int) -> Iterator[Row]:
-    """The plan of a file that was imported before: the same file, the same without the shortcut, 1 % changed."""
-    data = masters(count)
-    changed = data.replace(b"Forelesning 7:", b"Seminar 7:")
+    """The plan of series that were imported before: the same file, the same without any shortcut, one changed."""
+    data, of = masters(count), f"{count:,} masters"
     later = WINDOW[0], WINDOW[1] + timedelta(days=1)
+    yield from after(
+        data,
+        (f"the same {of} again", data, WINDOW, 0),
+        (f"the same {of} again, each looked at", data, later, 0),
+        (f"{of}, one of them changed", renamed(data, b"7"), WINDOW, 1),
+    )
+
+
+def changed(count: int) -> Iterator[Row]:
+    """The plan of a file of single events that was imported before, and has changed here and there."""
+    data, of = singles(count), f"{count:,} events"
+    exported = data.replace(b"DTSTAMP:20260101T120000Z", b"DTSTAMP:20260102T120000Z")
+    yield from after(
+        data,
+        (f"{of}, one in a hundred changed", renamed(data, rb"\d*00"), WINDOW, count // 100 - 1),
+        (f"{of}, one of them changed", renamed(data, b"7"), WINDOW, 1),
+        (f"the same {of}, exported anew", exported, WINDOW, 0),
+    )
+
+
+def renamed(data: bytes, numbers: bytes) -> bytes:
+    """Those events under another title whose numbers match."""
+    return re.sub(rb"(SUMMARY:)Forelesning (%s:)" % numbers, rb"\1Seminar \2", data)
+
+
+Again = tuple[str, bytes, tuple[datetime, datetime], int]
+"""What is measured, the file, its window, and how many of its UIDs have changed."""
+
+
+def after(data: bytes, *steps: Again) -> Iterator[Row]:
+    """Each of these planned after that file was imported."""
     with TemporaryDirectory() as folder:
         into = imports(Path(folder), WIDE)
         assert bring(into, data, WINDOW, dry=False).report
-        of = f"{count:,} masters"
-        for work, given, window, updates in (
-            (f"the same {of} again", data, WINDOW, 0),
-            (f"the same {of} again, each looked at", data, later, 0),
-            (f"{of}, one of them changed", changed, WINDOW, None),
-        ):
+        for work, given, window, uids in steps:
             mine, outcome, slow, judged = beside(
                 lambda given=given, window=window: bring(into, given, window),  # type: ignore[misc]
                 lambda given=given: by_library(icalendar.Calendar.from_ical(given)),  # type: ignore[misc]
@@ -239,7 +266,7 @@ def again(count: int) -> Iterator[Row]:
             assert not plan.creates
             assert not plan.deletes
             assert plan.unchanged + len(plan.updates) == len(judged)
-            assert bool(plan.updates) is (updates is None)
+            assert len({change.id.uid for change in plan.updates}) == uids
             yield row(f"{work} (both libraries)", "occurrences", len(judged), mine, slow)
 
 

@@ -133,7 +133,7 @@ def edited(draw: st.DrawFn, file: File) -> File:
     """Much as before: some events gone, others new, in another order, or exported at another time."""
     kept: list[str] = list(file.events)
     for _ in range(draw(st.integers(0, 2))):
-        if kept and draw(st.booleans()):
+        if draw(st.booleans()) and kept:
             kept.pop(draw(st.integers(0, len(kept) - 1)))
         else:
             kept.insert(draw(st.integers(0, len(kept))), draw(events()))
