@@ -70,6 +70,7 @@ def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, 
     made = yield
     if stores.asked() > before and fixturedef.scope != "function":
         _shared.add(fixturedef.argname)
+        stores.share()
     return made
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 DATABASES = 64
 """That one server has; a test has two for each of its stores."""
 _beside: dict[str, tuple[str, str]] = {}
+_shared: dict[str, tuple[str, str]] = {}
 _running = ExitStack()
 _server: list[str] = []
 
@@ -22,26 +23,35 @@ def beside(store: str) -> tuple[str, str]:
     """The URLs of an empty queue and an empty cache for the store of that URL, until `forget`."""
     if not _server:
         _server.append(_running.enter_context(a_redis(Path(tempfile.gettempdir()))).rpartition("/")[0])
-    if store not in _beside:
-        number = 2 * len(_beside)
+    if store not in _shared | _beside:
+        number = 2 * len(_shared | _beside)
         _beside[store] = f"{_server[0]}/{number}", f"{_server[0]}/{number + 1}"
-    return _beside[store]
+    return (_shared | _beside)[store]
+
+
+def share() -> None:
+    """What was asked for so far is several tests': it is not emptied."""
+    _shared.update(_beside)
+    _beside.clear()
 
 
 def forget() -> None:
     """The test is over: what its queues and caches hold is nobody's."""
-    if _beside:
-        from redis import Redis
+    from redis import Redis
 
-        with Redis.from_url(_server[0]) as server:
-            server.flushall()
-        _beside.clear()
+    for urls in _beside.values():
+        for url in urls:
+            with Redis.from_url(url) as database:
+                database.flushdb()
+    _beside.clear()
 
 
 def stop() -> None:
     """No test follows."""
     _running.close()
     _server.clear()
+    _shared.clear()
+    _beside.clear()
 
 
 @contextmanager

@@ -135,6 +135,12 @@ def _note(connection: Any, _: object) -> None:
         _connected.append(connection)
 
 
+def share() -> None:
+    """What was asked for so far is several tests': nobody takes it back before the run is over."""
+    _lent.clear()
+    redis.share()
+
+
 def take_back() -> None:
     """The test is over: its stores are others' now."""
     while _connected:

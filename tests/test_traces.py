@@ -20,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from app import create_app
 from app.parts import Parts
 from app.traces import begin, redacting, watch
+from tests import stores
 from tests.campus import open_campus
 from tests.fakes.wsgi import serving
 
@@ -126,7 +127,7 @@ def test_nothing_is_traced_unless_the_environment_asks(campus: Parts) -> None:
 
 def test_the_server_that_is_started_traces_to_whom_the_environment_names(tmp_path: Path) -> None:
     """A process of its own, as wsgi.py is loaded by the server; the console stands for the collector."""
-    (tmp_path / "config.toml").write_text(f'store.url = "sqlite:///{tmp_path}/cal.sqlite3"')
+    (tmp_path / "config.toml").write_text(stores.setting(tmp_path / "cal.sqlite3"))
     ask = f"import wsgi; wsgi.app.test_client().get('/feeds/{TOKEN}/none.ics'); wsgi.traces.force_flush()"
     environment = {**os.environ, "CALBRIDGE_CONFIG": str(tmp_path / "config.toml"), "OTEL_TRACES_EXPORTER": "console"}
     command = [sys.executable, "-c", ask]

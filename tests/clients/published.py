@@ -18,6 +18,7 @@ from app.feeds.policies import Privacy
 from app.parts import Parts, open_parts
 from bridges import REGISTRY
 from bridges.model import CalendarRef, Event, Status
+from tests import stores
 from tests.clients.campus import (
     ADA,
     ADAS,
@@ -122,7 +123,7 @@ def campus(folder: Path, zone: str) -> Iterator[tuple[str, Parts]]:
     folder.mkdir(exist_ok=True)
     text = f"""
         zone = "{zone}"
-        store.url = "sqlite:///{folder}/campus.sqlite3"
+        {stores.setting(folder / "campus.sqlite3")}
         feeds.back_days = {BACK_DAYS}
         feeds.ahead_days = {AHEAD_DAYS}
         [lms.school]

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import requests
 
+from tests import stores
 from tests.deploy.nginx import PATIENCE
 
 CONFIG = """
-store.url = "sqlite:///{folder}/cal.sqlite3"
+{store}
 server.public_url = "https://cal.example.edu"
 server.proxies = ["127.0.0.1"]
 """
@@ -24,7 +25,7 @@ server.proxies = ["127.0.0.1"]
 @contextmanager
 def calbridge(folder: Path, port: int, *options: str) -> Iterator[Path]:
     """`calbridge serve` over a demo campus, once it is ready; the file of its log."""
-    (folder / "config.toml").write_text(CONFIG.format(folder=folder), "utf-8")
+    (folder / "config.toml").write_text(CONFIG.format(store=stores.setting(folder / "cal.sqlite3")), "utf-8")
     environment = {**os.environ, "CALBRIDGE_CONFIG": str(folder / "config.toml")}
     command = [sys.executable, "-m", "app.cli", "serve", "--no-worker", "--port", str(port), *options]
     log = folder / "calbridge.err"

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,10 +24,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import requests
+from sqlalchemy import Select, select
 
+from app.store import tables
+from app.store.engine import open_engine
 from bridges.contract import PlainMeter, Tools
 from bridges.local import LocalBridge, LocalSettings
 from bridges.model import CalendarRef, Timed, instant
+from tests import stores
 from tests.bridges.test_imip import Client
 from tests.soak.line import Fate, Loss, line_to
 from tests.soak.term import Lesson
@@ -55,6 +59,7 @@ class Site:
     config: Path
     writes: Callable[[], list[Any]]
     replay: Callable[[list[Any]], Counter[Lesson]]
+    store: str
 
     def standing(self) -> Counter[Lesson]:
         """The lessons that stand there. Doubled where one ever stood twice."""
@@ -62,17 +67,23 @@ class Site:
 
     def ledger(self) -> Counter[Lesson]:
         """The lessons of which our ledger says that they stand. AssertionError where anything is pending."""
-        with closing(sqlite3.connect(self.folder / "store.sqlite3")) as store:
-            rows = store.execute("SELECT state, event FROM entry").fetchall()
+        rows = self._kept(select(tables.entry.c.state, tables.entry.c.event))
         pending = [state for state, _ in rows if state.startswith("pending")]
         assert not pending, f"{len(pending)} entries are pending"
-        return Counter(_lesson(json.loads(event)) for state, event in rows if state == "present")
+        return Counter(_lesson(event) for state, event in rows if state == "present")
 
     def runs(self) -> list[int]:
         """The numbers of the imports that changed something, newest first."""
-        query = "SELECT DISTINCT run_id FROM import_change ORDER BY run_id DESC"
-        with closing(sqlite3.connect(self.folder / "store.sqlite3")) as store:
-            return [run for (run,) in store.execute(query)]
+        column = tables.import_change.c.run_id
+        return [run for (run,) in self._kept(select(column).distinct().order_by(column.desc()))]
+
+    def _kept(self, query: Select[Any]) -> Sequence[Any]:
+        engine = open_engine(self.store)
+        try:
+            with engine.connect() as connection:
+                return connection.execute(query).all()
+        finally:
+            engine.dispose()
 
 
 def _lesson(event: dict[str, Any]) -> Lesson:
@@ -167,11 +178,12 @@ KINDS = {
 
 @contextmanager
 def opened(name: str, folder: Path, fate: Fate, store: str = "") -> Iterator[Site]:
-    """A fresh LMS in a process of its own, while the block lasts. `store` is the URL of calbridge's (else SQLite)."""
+    """A fresh LMS in a process of its own, while the block lasts. `store` is the URL of calbridge's, if it is no new
+    one."""
     kind = KINDS[name]
     fate.losses = kind.losses
     journal, config = folder / "journal", folder / "config.toml"
-    url = store or f"sqlite:///{folder}/store.sqlite3"
+    url = store or stores.url(folder / "store.sqlite3")
     with ExitStack() as stack:
         if name == "local":
             connection = _own_calendar(folder)
@@ -181,7 +193,7 @@ def opened(name: str, folder: Path, fate: Fate, store: str = "") -> Iterator[Sit
             writes = lambda: _json_lines(journal)  # noqa: E731
         key = "" if url.startswith("sqlite") else f'store.key = "{"k" * 43}="\n'
         config.write_text(f'store.url = "{url}"\n{key}{connection}{kind.more}')
-        yield Site(name, kind.calendar, folder, fate, config, writes, kind.replay)
+        yield Site(name, kind.calendar, folder, fate, config, writes, kind.replay, url)
 
 
 @contextmanager
