@@ -61,7 +61,7 @@ def import_to_the_end(bench: Bench, bridge: BlackboardBridge, learn: FakeLearn) 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.kind}-{fault.status}")
 @pytest.mark.parametrize(
     ("target", "events"),
-    [*((target, 6) for target in TARGETS), *(pytest.param(each, 50, marks=pytest.mark.slow) for each in (COURSE, ANN))],
+    [*((target, 4) for target in TARGETS), *(pytest.param(each, 50, marks=pytest.mark.slow) for each in (COURSE, ANN))],
     ids=str,
 )
 def test_a_fault_at_any_call_of_an_import(fault: Fault, target: CalendarRef, events: int) -> None:
