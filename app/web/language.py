@@ -154,7 +154,9 @@ def choices() -> list[Choice]:
 
 
 def _can_be_asked_again() -> bool:
-    """Whether this page has an address; what answers a form may have none."""
+    """Whether this page has an address; what answers a form may have none, and a code that came along is good once."""
+    if "code" in request.args:
+        return False
     if request.method in ("GET", "HEAD"):
         return True
     try:
@@ -166,7 +168,7 @@ def _can_be_asked_again() -> bool:
 
 def _told(response: Response) -> Response:
     """A page says what it speaks and what that depended on, and a choice is remembered."""
-    if response.mimetype != "text/html":
+    if response.mimetype != "text/html" or response.status_code == 304:  # which has no type of its own
         return response
     response.headers["Content-Language"] = language()
     response.vary.update(("Accept-Language", "Cookie"))
