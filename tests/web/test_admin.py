@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,16 +12,21 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import accounts, audit, tokens
+from app.imports.drift.changes import Policy
+from app.imports.pull.wish import Wish
 from app.imports.record.runs import Ending
 from app.parts import Parts
 from app.store import workers
 from app.store.quota import StoreMeter
 from app.tokens import Scope
+from app.waiting import waiting
 from bridges.contract import Quota
+from bridges.model import CalendarRef, Window
 from tests.campus import EXAM, LECTURES, NOW, browser, calendar, open_campus
 
 PAGES = ["", "/connections", "/links", "/tokens", "/workers", "/settings", "/log", "/feeds/new", "/feeds/anatomy-i"]
 INTO = "demo/course/statistics"
+WINDOW = Window(NOW, NOW + timedelta(days=90))
 
 
 @pytest.fixture
@@ -216,3 +222,39 @@ class TestSettings:
         page = client.get("/admin/settings").text
         assert secret not in page
         assert "kept secret" in page
+
+
+class TestWhatElseWaits:
+    """People's changes and subscriptions, beside plans."""
+
+    @pytest.fixture
+    def changed(self, campus: Parts) -> None:
+        """Somebody moved a lecture that an import wrote."""
+        into = CalendarRef.parse(INTO)
+        campus.imports.run(calendar(LECTURES), into, WINDOW, source="timetable")
+        sink, found = campus.sink("demo"), campus.source("demo").read(into, WINDOW)
+        lecture = next(each for each in found if each.event.title == "Marine biology")
+        sink.update(into, lecture.ref, sink.fit(replace(lecture.event, title="Moved")))
+        campus.drifts.check(into)
+
+    @pytest.mark.usefixtures("changed")
+    def test_a_change_waits_where_its_import_asks(self, campus: Parts, client: FlaskClient) -> None:
+        assert "stay as people made them" in client.get("/admin").text
+        assert waiting(campus).count == 0
+        campus.drifts.policies.set(CalendarRef.parse(INTO), "timetable", Policy.ASK)
+        assert "waits for your word" in client.get("/admin").text
+        assert waiting(campus).count == 1
+        campus.drifts.accept([one.id for one in campus.drifts.list()])
+        assert waiting(campus).changes == []
+
+    def test_a_subscription_that_fails_is_named_until_it_is_switched_off(self, tmp_path: Path) -> None:
+        campus = open_campus(tmp_path, "fetch.http = true", 'fetch.allow_hosts = ["127.0.0.1"]')
+        wish = Wish("timetable", "http://127.0.0.1:8999/x.ics", CalendarRef.parse(INTO), timedelta(hours=1), 90)
+        one = campus.subscriptions.add(wish)
+        assert waiting(campus).stopped == []
+        campus.subscriptions.run(one.id)
+        page = browser(campus).get("/admin").text
+        assert f'href="/subscriptions/{one.id}"' in page
+        assert '<span class="state failing">fails</span>' in page
+        campus.subscriptions.disable(one.id)
+        assert waiting(campus).stopped == []
