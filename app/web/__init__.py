@@ -160,7 +160,7 @@ def _refused(error: HTTPException) -> Response:
             413, f"The file is larger than the {limit:,} bytes that this calbridge takes (imports.max_bytes)."
         )
     refusal = answer(error.code or 500, error.description or "Something went wrong.")
-    if request.method not in ("GET", "HEAD") and error.code == 405:
+    if error.code == 405:
         refusal.headers["Allow"] = ", ".join(getattr(error, "valid_methods", None) or ())
     return refusal
 

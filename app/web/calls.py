@@ -114,20 +114,23 @@ def read(shape: type[Asked], fields: MultiDict[str, str]) -> Asked:
     if unknown := sorted(map(str, set(values) - set(names))):  # a part of a form may have no name at all
         known = f"there are: {', '.join(names)}" if names else "this call has none"
         raise uploads.BadUpload(f"there is no field '{unknown[0][:80]}'; {known}")
-    return _checked(shape, {name: value for name, value in values.items() if name not in empty})
+    with _checked():
+        return shape.model_validate({name: value for name, value in values.items() if name not in empty})
 
 
 def _given(shape: type[Asked]) -> Asked:
-    """The body. BadUpload where it is none."""
-    data = request.get_json(silent=True)
-    if not isinstance(data, dict):
+    """The body, in which 0 is no false and "1" no number. BadUpload where it is none."""
+    if not isinstance(request.get_json(silent=True), dict):
         raise uploads.BadUpload("send a JSON object, as application/json")
-    return _checked(shape, data)
+    with _checked():
+        return shape.model_validate_json(request.get_data(), strict=True)
 
 
-def _checked(shape: type[Asked], values: Mapping[str, Any]) -> Asked:
+@contextmanager
+def _checked() -> Iterator[None]:
+    """What does not fit is said."""
     try:
-        return shape.model_validate(values)
+        yield
     except ValidationError as error:
         raise uploads.BadUpload("; ".join(_sentences(error))) from error
 

@@ -140,6 +140,8 @@ def test_a_list_is_read_part_by_part(client: FlaskClient) -> None:
         ({"policies": {"size": 3}}, 400, "policies.size: there is no such field"),
         ({"color": "teal"}, 400, "color: there is no such field"),
         ({"title": 3}, 400, "title"),
+        ({"public": 0}, 400, "public"),
+        ({"policies": {"ahead": "30"}}, 400, "policies.ahead"),
     ],
 )
 def test_what_is_no_feed_is_said(client: FlaskClient, change: dict[str, Any], status: int, said: str) -> None:

@@ -130,6 +130,15 @@ def test_each_call_wants_the_scope_that_it_says(tmp_path: Path, calls: list[Call
                 assert refused.status_code == (403 if lesser else 401), (method, path, lesser)
 
 
+@pytest.mark.parametrize(("method", "path", "may"), [("GET", "/api/doctor", "POST"), ("PUT", "/api/feeds/x", "PATCH")])
+def test_a_method_that_is_none_here_is_answered_with_those_that_are(
+    client: FlaskClient, method: str, path: str, may: str
+) -> None:
+    refused = client.open(path, method=method)
+    assert (refused.status_code, refused.content_type) == (405, "application/problem+json")
+    assert may in refused.headers["Allow"]
+
+
 def test_readme_tells_the_figures_that_hold(tmp_path: Path) -> None:
     readme = (EXAMPLES.parents[2] / "README.md").read_text("utf-8")
     config = open_campus(tmp_path).config
