@@ -28,8 +28,10 @@ _SHORT = r"(?:(?![.!?] [A-Z0-9']).)+?"
 """What stands in a place as long as no other sentence begins."""
 MOST_PIECES = 8
 """Sentences after the first ones are taken for one."""
-LONGEST = 4000
+LONGEST = 1200
 """Letters of a sentence that is looked at."""
+DEEPEST = 4
+"""Sentences within sentences; the core puts three into one another."""
 
 
 def install(app: Flask) -> None:
@@ -59,18 +61,18 @@ def plain(sentence: object) -> str:
     return text if language() == SOURCE else " ".join(told or was for was, told in _pieces(text))
 
 
-def translated(text: str, *, long: bool = False) -> str | None:
+def translated(text: str, *, long: bool = False, depth: int = 0) -> str | None:
     """The sentence in the page's language; None where no pattern fits, or where it has no translation.
 
-    What stands in its places is no further sentence, unless it is `long`.
+    What stands in its places is no further sentence, unless it is `long`. `depth` counts the sentences around it.
     """
-    if len(text) > LONGEST:
+    if len(text) > LONGEST or depth > DEEPEST:
         return None
     for sentence, short, any_length in _patterns():
         if found := (any_length if long else short).fullmatch(text):
-            return _told(sentence, found.groupdict())
+            return _told(sentence, found.groupdict(), depth + 1)
     before = _BEFORE.fullmatch(text)
-    told = translated(before["rest"], long=long) if before else None
+    told = translated(before["rest"], long=long, depth=depth + 1) if before else None
     return f"{before['name']}: {told}" if before and told else None
 
 
@@ -94,9 +96,9 @@ def _one_by_one(text: str) -> Iterator[tuple[str, str | None]]:
         rest = rest[taken:]
 
 
-def _told(sentence: Sentence, values: Mapping[str, str | None]) -> str | None:
+def _told(sentence: Sentence, values: Mapping[str, str | None], depth: int) -> str | None:
     known = catalogue(language())
-    filled = {name: _filled(name, value) for name, value in values.items() if value is not None}
+    filled = {name: _filled(name, value, depth) for name, value in values.items() if value is not None}
     if sentence.many:
         count = int(re.sub(r"\D", "", filled.get("num", "1")))
         told = known.ngettext(sentence.one, sentence.many, count)
@@ -106,10 +108,10 @@ def _told(sentence: Sentence, values: Mapping[str, str | None]) -> str | None:
     return None if told in (sentence.one, sentence.many) else told % filled
 
 
-def _filled(name: str, value: str) -> str:
+def _filled(name: str, value: str, depth: int) -> str:
     if name == "list":
-        return ", ".join(translated(each) or each for each in value.split(", "))
-    return (translated(value, long=True) or value) if name in REASONS else value
+        return ", ".join(translated(each, depth=depth) or each for each in value.split(", "))
+    return (translated(value, long=True, depth=depth) or value) if name in REASONS else value
 
 
 @cache

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from flask import Flask, current_app
 from flask.testing import FlaskClient
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app import create_app
@@ -30,6 +30,19 @@ HEAD = {"de": "Kalender zum Abonnieren", "nb": "Kalendere å abonnere på", "sv"
 ENGLISH = "Calendars to subscribe to"
 SCRIPT = "<script>alert(1)</script>"
 TITLES = (SCRIPT, "محاضرة ‮rtl", "🎓 %(name)s 100%")
+
+PIECES = (
+    "a: ",
+    "'",
+    "; the event was left out",
+    "The file is ",
+    ". ",
+    " of ",
+    "7",
+    "%(why)s",
+    "<b>",
+    "there is no run ",
+)
 
 every_language = pytest.mark.parametrize("language", LANGUAGES)
 
@@ -335,7 +348,9 @@ def test_what_others_wrote_into_a_sentence_is_text(app: Flask) -> None:
     assert said(app, "de", f"there is no feed called '%(slug)s {SCRIPT}%'").count("<") == 0
 
 
-@given(st.text(max_size=300))
+@given(st.one_of(st.text(max_size=300), st.lists(st.sampled_from(PIECES), max_size=400).map("".join)))
+@example("a: " * 1300)
+@example("x" + "; the event was left out" * 45)
 def test_whatever_is_said_nothing_breaks_and_nothing_is_markup(text: str) -> None:
     app = Flask(__name__)
     app.config["CALBRIDGE_LANGUAGE"] = "de"
