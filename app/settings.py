@@ -16,8 +16,13 @@ HIDDEN = "…"
 """What stands in place of a secret."""
 SHORTEST = 6
 """Letters of a secret that is looked for within other values: a shorter one would be found in everything."""
-_USERINFO = re.compile(r"(?<=://)([^/@\s:]*):[^/@\s]+@")
-_QUERY = re.compile(r"(https?://[^?\s]*\?)[^\s]+")
+_SCHEME = r"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]*"
+_PASSWORD = re.compile(rf"({_SCHEME}(?<!http)(?<!https)://[^/@\s:]*):\S+@", re.IGNORECASE)
+"""Of a database or a cache: clients read it up to the last @, whatever stands in it."""
+_USERINFO = re.compile(r"(https?://[^/@\s:?#]*):[^/\s?#]+@", re.IGNORECASE)
+_USER = re.compile(r"(https?://)[^/@\s:?#]+@", re.IGNORECASE)
+"""Alone, it is a token as often as a name."""
+_QUERY = re.compile(rf"({_SCHEME}://[^?#\s]*[?#])\S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,10 @@ def _censored(value: Any, secrets: Sequence[str]) -> Any:
 
 def censored(text: str, secrets: Sequence[str]) -> str:
     """The text without these secrets, and without passwords and queries of addresses: links may hold a key there."""
-    text = _QUERY.sub(rf"\1{HIDDEN}", _USERINFO.sub(rf"\1:{HIDDEN}@", text))
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
+    for password in (_PASSWORD, _USERINFO):
+        text = password.sub(rf"\1:{HIDDEN}@", text)
+    for rest, end in ((_USER, "@"), (_QUERY, "")):
+        text = rest.sub(rf"\1{HIDDEN}{end}", text)
     return text

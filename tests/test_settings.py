@@ -98,6 +98,25 @@ def test_without_a_configuration_all_is_as_usual() -> None:
     assert {each.origin for each in effective(load(None, {}))} == {DEFAULT}
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("redis://:pa/ss@word@cache:6379/1", f"redis://:{HIDDEN}@cache:6379/1"),
+        ("redis://cache:6379/1?password=hunter", f"redis://cache:6379/1?{HIDDEN}"),
+        ("postgresql+psycopg://db/cal?user=cal&password=hunter", f"postgresql+psycopg://db/cal?{HIDDEN}"),
+        ("https://cal:hunter@lms.example.edu/x", f"https://cal:{HIDDEN}@lms.example.edu/x"),
+        ("https://a-token@lms.example.edu/x", f"https://{HIDDEN}@lms.example.edu/x"),
+        ("HTTPS://lms.example.edu/x?key=hunter", f"HTTPS://lms.example.edu/x?{HIDDEN}"),
+        ("https://lms.example.edu/x#key=hunter", f"https://lms.example.edu/x#{HIDDEN}"),
+        ("https://lms.example.edu:8443/~a@b", "https://lms.example.edu:8443/~a@b"),
+        ("redis://cache:6379/1", "redis://cache:6379/1"),
+    ],
+)
+def test_of_an_address_nothing_is_shown_that_may_open_it(address: str, shown: str) -> None:
+    """Also a password too short to be looked for elsewhere, or one that its client reads otherwise than URLs are."""
+    assert censored(f"cannot reach {address} (x@y)", ()) == f"cannot reach {shown} (x@y)"
+
+
 _TREE = st.recursive(
     st.one_of(st.integers(), st.booleans(), st.text(max_size=5), st.fixed_dictionaries({"env": st.just("NAME")})),
     lambda inner: st.dictionaries(st.text("abc", min_size=1, max_size=3), inner, min_size=1, max_size=3),
