@@ -34,7 +34,7 @@ def install(app: Flask) -> None:
 @bp.get("")
 @call("listDeeds", "House", shapes.Audit, asks=shapes.AuditAsked, pages=True)
 def log(asked: shapes.AuditAsked) -> Response:
-    """Who did what, the newest first."""
+    """Who did what, the newest first. For administrators."""
     access.require_all("see who did what")
     limit = asked.count or asked.limit
     found = audit.latest(access.parts().engine, limit, asked.before)

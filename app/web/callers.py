@@ -20,7 +20,7 @@ OPEN = ("/api", "/api/", "/api/openapi.json")
 """What tells how to call: for everybody."""
 SIGNED = ("/approve", "/feeds")
 """Paths that are a credential of their own: signed and good for one thing, or secret and good for one feed."""
-ADMINISTERING = ("/admin", "/api/tokens", "/api/admins", "/api/links", "/api/settings")
+ADMINISTERING = ("/admin", "/api/tokens", "/api/admins", "/api/links", "/api/settings", "/api/audit")
 """Paths that only administrators see: who has which token, what is configured, who did what."""
 IMPORTING = ("/imports", "/api/imports", "/api/explain", "/doctor", "/api/doctor")
 """Paths where a calendar file is handed in and followed: for those who may import, also into few calendars."""

@@ -115,7 +115,7 @@ def test_links_are_listed_and_those_that_nobody_has_are_refused(client: FlaskCli
     assert client.delete("/api/links").status_code == 400
 
 
-@pytest.mark.parametrize("path", ["/api/tokens", "/api/admins", "/api/links", "/api/settings"])
+@pytest.mark.parametrize("path", ["/api/tokens", "/api/admins", "/api/links", "/api/settings", "/api/audit"])
 def test_who_may_do_what_is_seen_by_administrators_alone(campus: Parts, path: str) -> None:
     client = browser(campus)
     asked = {scope: client.get(path, headers=bearer(campus, scope)).status_code for scope in tokens.Scope}
