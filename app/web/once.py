@@ -25,7 +25,7 @@ HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
 LONGEST = 255
 UNDER_WAY = timedelta(minutes=30)
 """How long a dead process of another host is waited for."""
-BELONGING = ("Content-Type", "Location", "Link")
+BELONGING = ("Content-Type", "Location", "Link", "Cache-Control")
 """The headers that are kept; others are those of the moment."""
 IN_MEMORY = 256 * 1024
 PIECE = 64 * 1024

@@ -167,6 +167,12 @@ def test_no_secret_of_an_answer_is_kept_as_it_is(campus: Parts, client: FlaskCli
         assert value not in (row.key, row.request)
 
 
+def test_a_secret_is_no_more_for_caches_the_second_time(campus: Parts, client: FlaskClient) -> None:
+    headers = KEY | {"Authorization": f"Bearer {tokens.add(campus.engine, 'office', NOW)}"}
+    first, second = (client.post("/api/tokens", json={"name": "new"}, headers=headers) for _ in range(2))
+    assert [each.headers.get("Cache-Control") for each in (first, second)] == ["no-store", "no-store"]
+
+
 def test_an_answer_is_kept_for_a_day(tmp_path: Path) -> None:
     now = [NOW]
     parts = open_campus(tmp_path)
