@@ -1,26 +1,32 @@
-"""Notes who did what: every request that writes, whatever came of it, with its subject and without its secrets."""
+"""Notes who did what: every request that writes, whatever came of it, with its subject and without its secrets.
+
+But for refusals that have no end: of those the logs tell. Whoever may do nothing here is not to fill the store.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
 
-from flask import Blueprint, Flask, Response, g, request
+from flask import Blueprint, Flask, Response, current_app, g, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from app import audit
 from app.store.trouble import is_trouble, sentence
 from app.web import access
 from app.web.answers import as_json
-from app.web.callers import SAFE
+from app.web.callers import NOBODY, SAFE
 from app.web.calls import call
 from app.web.once import REPLAYED
+from app.web.pace import Here
 from app.web.paging import with_next
 from app.web.shapes import house as shapes
 
 SUBJECTS = ("calendar", "name", "source", "url", "slug", "id", "run", "lms")
 """What of an address or a form may stand in the log; of a url only its host."""
 _LONGEST = 80
+MOST_REFUSED = 20
+"""Refusals of one minute that are noted: of each caller who asked too often, and of all together whom nobody knows."""
 
 logger = logging.getLogger(__name__)
 bp = Blueprint("audited", __name__, url_prefix="/api/audit")
@@ -28,6 +34,7 @@ bp = Blueprint("audited", __name__, url_prefix="/api/audit")
 
 def install(app: Flask) -> None:
     """Note the deeds of this application."""
+    app.extensions["calbridge.refused"] = Here()
     app.after_request(_noted)
 
 
@@ -45,6 +52,8 @@ def log(asked: shapes.AuditAsked) -> Response:
 def _noted(response: Response) -> Response:
     if request.method in SAFE or request.url_rule is None or "caller" not in g or REPLAYED in response.headers:
         return response
+    if _is_one_too_many(response.status_code):
+        return response
     parts = access.parts()
     what = f"{request.method} {request.url_rule.rule}"
     deed = audit.Deed(
@@ -57,6 +66,14 @@ def _noted(response: Response) -> Response:
             raise
         logger.warning("a deed is not in the audit log (%s): %s", sentence(error), deed)
     return response
+
+
+def _is_one_too_many(status: int) -> bool:
+    stranger = access.caller() is NOBODY
+    if not (status >= 400 if stranger else status == 429):
+        return False
+    refused: Here = current_app.extensions["calbridge.refused"]
+    return refused.add("" if stranger else access.caller_key()).count > MOST_REFUSED
 
 
 def _subjects() -> Iterator[str]:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app import tokens
+from app import audit, tokens
 from app.parts import Parts
+from app.web.audited import MOST_REFUSED
 from tests.campus import NOW, browser, open_campus
 
 
@@ -57,3 +58,23 @@ def test_long_logs_are_read_in_parts(campus: Parts) -> None:
     rest = web.get(f"/api/audit?before={first['audit'][-1]['id']}").json
     assert rest
     assert [each["id"] for each in first["audit"] + rest["audit"]] == [5, 4, 3, 2, 1]
+
+
+@pytest.mark.parametrize("path", ["/api/imports", "/admin/tokens", "/sign-in", "/lti/launch", "/approve/x/plan"])
+def test_those_who_are_refused_without_end_do_not_fill_the_store(campus: Parts, path: str) -> None:
+    header = {"Authorization": f"Bearer {tokens.add(campus.engine, 'office', NOW)}"}
+    web = browser(campus)
+    for number in range(MOST_REFUSED + 5):
+        assert web.post(path, environ_base={"REMOTE_ADDR": f"203.0.113.{number}"}).status_code >= 400
+    web.post("/api/feeds/anatomy-i/refresh", headers=header)
+    noted = [deed.who for _, deed in audit.latest(campus.engine)]
+    assert (noted[0], len(noted) <= MOST_REFUSED + 1) == ("token office", True)
+
+
+def test_nor_do_those_who_ask_too_often(tmp_path: Path) -> None:
+    campus = open_campus(tmp_path, "api.per_minute = 3")
+    header = {"Authorization": f"Bearer {tokens.add(campus.engine, 'office', NOW)}"}
+    web = browser(campus)
+    came = [web.post("/api/feeds/anatomy-i/refresh", headers=header).status_code for _ in range(MOST_REFUSED + 10)]
+    noted = [deed.status for _, deed in audit.latest(campus.engine)]
+    assert (came.count(200), noted.count(200), noted.count(429)) == (3, 3, MOST_REFUSED)
