@@ -14,7 +14,7 @@ from app.store import workers
 from app.store.slices import Slice
 from app.waiting import waiting
 from app.web import access, uploads
-from app.web.language import gettext
+from app.web.language import gettext, lazy
 from bridges.errors import BridgeError
 from bridges.model import CalendarRef
 
@@ -23,12 +23,12 @@ bp = Blueprint("admin", __name__, url_prefix="/admin")
 DEEDS = 50
 """Lines of the audit log on one page."""
 JOBS = {
-    "read": "reading a calendar",
-    "pull": "pulling a subscription",
-    "import": "importing",
-    "route": "importing into many calendars",
-    "check": "comparing a calendar",
-    "chore": "a chore",
+    "read": lazy("reading a calendar"),
+    "pull": lazy("pulling a subscription"),
+    "import": lazy("importing"),
+    "route": lazy("importing into many calendars"),
+    "check": lazy("comparing a calendar"),
+    "chore": lazy("a chore"),
 }
 
 
