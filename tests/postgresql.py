@@ -84,6 +84,14 @@ def give_back(url: str) -> None:
     _free.append(str(make_url(url).database))
 
 
+def lose(url: str) -> None:
+    """It is gone, whoever is connected, and nobody gets it again."""
+    name = str(make_url(url).database)
+    _cleaners.pop(name).close()
+    with _server() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 def drop() -> None:
     """Take away what this process made."""
     for cleaner in _cleaners.values():

@@ -75,6 +75,17 @@ def at(file: Path | str) -> Engine:
     return open_engine(url(file))
 
 
+def lose(file: Path) -> None:
+    """The store of that name is gone, and there is none in its place."""
+    if ON == "sqlite":
+        for each in file.parent.glob(f"{file.name}*"):
+            each.unlink()
+        file.mkdir()
+        return
+    _lent.remove(url(file))
+    postgresql.lose(url(file))
+
+
 def kept_in(engine: Engine) -> bytes:
     """All that its tables hold, one value after the other, to look for what must not be there."""
     with engine.connect() as connection:

@@ -16,6 +16,7 @@ from app.store.engine import writing
 from app.store.quota import StoreMeter
 from bridges.contract import Quota
 from bridges.model import CalendarRef, Kind, Window
+from tests import stores
 from tests.campus import LECTURES, NOW, browser, calendar, open_campus
 
 COURSE = CalendarRef("demo", Kind.COURSE, "anatomy-1")
@@ -63,9 +64,7 @@ def test_a_store_of_another_shape_is_not_ready_and_says_what_to_do(campus: Parts
 def test_a_store_that_is_gone_is_not_ready_but_we_live(campus: Parts, tmp_path: Path) -> None:
     web = browser(campus)
     campus.engine.dispose()
-    for file in tmp_path.glob("campus.sqlite3*"):
-        file.unlink()
-    (tmp_path / "campus.sqlite3").mkdir()
+    stores.lose(tmp_path / "campus.sqlite3")
     answer = web.get("/readyz")
     assert answer.status_code == 503
     assert "cannot be used" in answer.text
