@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi import checks
 
 from app import tokens
+from app.config import Api
 from app.web import flask_app
 from tests import stores
 from tests.campus import EXAM, LECTURES, NOW, calendar
@@ -146,7 +147,7 @@ def fuzzing(folder: Path) -> Iterator[Fuzz]:
         client.post("/api/drift/check?calendar=demo/course/statistics")
         bearers = {scope.value: tokens.add(campus.parts.engine, f"fuzz {scope}", NOW, scope) for scope in tokens.Scope}
         tokens.add(campus.parts.engine, "spare", NOW)
-        campus.parts.config.api.__dict__["per_minute"] = 0
+        campus.parts.config = replace(campus.parts.config, api=Api(per_minute=0))
         yield Fuzz(flask_app(campus.parts), bearers)
         campus.parts.close()
 
