@@ -20,6 +20,7 @@ from app.web.answers import as_json
 from app.web.calls import call
 from app.web.lane import PATH
 from app.web.language import lazy
+from app.web.outward import outward
 from app.web.pace import Pace
 from app.web.problems import answer
 from app.web.shapes import looks as shapes
@@ -88,7 +89,8 @@ def _examined() -> Diagnosis:
     own = PATH.fullmatch(url.removeprefix(access.base_url()))
     if own and own[3] == Form.ICS:  # we do not fetch from ourselves, and know what we would answer
         return examine(_served(own[1], own[2]))
-    return look(url, fetch_settings(parts.config), parts.now())
+    with outward():
+        return look(url, fetch_settings(parts.config), parts.now())
 
 
 def _served(token: str | None, slug: str) -> bytes:

@@ -13,6 +13,7 @@ from app.imports.pull.fetch import NotModified, fetch_calendar
 from app.imports.subscription import Import
 from app.parts import Parts, fetch_settings
 from app.web import access, overview, uploads
+from app.web.outward import outward
 
 
 def wanted(parts: Parts) -> Import:
@@ -55,7 +56,8 @@ def _lines(name: str) -> list[str]:
 def _fetched(address: str, parts: Parts) -> bytes:
     """The calendar at the address, once, through the fences of subscriptions."""
     try:
-        got = fetch_calendar(address, settings=fetch_settings(parts.config), now=parts.now())
+        with outward():
+            got = fetch_calendar(address, settings=fetch_settings(parts.config), now=parts.now())
     except ValueError as error:
         raise uploads.BadUpload(str(error)) from error
     if isinstance(got, NotModified):

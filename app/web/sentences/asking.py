@@ -9,6 +9,7 @@ SENTENCES = (
     says("You may look at imports, and not make any."),
     says("You may look at subscriptions, and not change them."),
     says("Choose a calendar file, or paste the address of one."),
+    says("Too many wait for servers elsewhere just now: try again in a moment."),
     says("'%(who)s' may not write into %(calendar)s."),
     says("'%(who)s' may not see this subscription."),
     says("'%(who)s' may not see routed imports: that takes leave for all of them."),
