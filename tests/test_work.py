@@ -165,7 +165,7 @@ def test_two_workers_share_what_is_due_and_a_thousand_jobs_leave_a_short_queue(c
             most = max(most, len(lines.waiting("learn")))
             time.sleep(0.005)
     assert 0 < most <= 64
-    assert len(desk.done) == 1000
+    assert len(desk.done) == 600
 
 
 def test_a_queue_that_is_lost_loses_no_work(campus: Parts, lines: Queues) -> None:
@@ -257,7 +257,7 @@ def real(folder: Path) -> Parts:
 def test_a_stopped_worker_puts_its_import_back_and_another_goes_on_at_once(tmp_path: Path) -> None:
     parts, setting = real(tmp_path), stores.setting(tmp_path / "x.sqlite3")
     there = CalendarRef.parse("demo/course/statistics")
-    run = parts.told_a_worker(parts.imports.queue(Import(timetable(250), there, TERM)))
+    run = parts.told_a_worker(parts.imports.queue(Import(timetable(600), there, TERM)))
     with a_process(tmp_path, setting) as process:
         until(lambda: (parts.imports.standing(run.id)[1] or {}).get("done", 0) > 5)
         process.send_signal(signal.SIGTERM)
@@ -267,7 +267,7 @@ def test_a_stopped_worker_puts_its_import_back_and_another_goes_on_at_once(tmp_p
     with at_work(parts, parts.queues):
         until(lambda: parts.imports.standing(run.id)[0] is Ending.DONE, 60)
     found = parts.source("demo").read(there, TERM)
-    assert sum(each.event.title.startswith("lecture ") for each in found) == 250
+    assert sum(each.event.title.startswith("lecture ") for each in found) == 600
     parts.close()
 
 
