@@ -1,4 +1,4 @@
-"""What programs were answered, kept for a day, so that whoever asks again under the same key is answered and not obeyed.
+"""What programs were answered, kept for a day: whoever asks again under the same key is answered so, and not obeyed.
 
 Kept are answers to requests with an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07), encrypted, for one
 may hold a secret that is shown once. Of key and request there are hashes alone.

@@ -116,7 +116,7 @@ def test_it_is_paused_resumed_and_cancelled(parts: Parts, client: FlaskClient) -
 
 def test_what_was_refused_is_listed_and_may_be_tried_again(client: FlaskClient) -> None:
     run = send(client, calendar(EXAM)).json["run"]
-    assert client.get(f"/api/imports/{run}/refused").json["refused"] == []
+    assert client.get(f"/api/imports/{run}/refused").json["refused"] == []  # type: ignore[index]
     assert client.post(f"/api/imports/{run}/retry").status_code == 409
     assert client.get("/api/imports/99/refused").status_code == 404
 
