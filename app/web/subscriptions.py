@@ -15,7 +15,7 @@ from app.imports.record.batch import NOWHERE
 from app.web import access, uploads
 from app.web.answers import as_json
 from app.web.calls import call
-from app.web.paging import as_part, slice_of
+from app.web.paging import as_part, slice_of, with_next
 from app.web.problems import answer
 from app.web.shapes import subscriptions as shapes
 from app.web.shapes.common import Searched
@@ -135,11 +135,14 @@ def disable(id: int) -> Response:
 
 
 @bp.get(f"{ONE}/history")
-@call("historyOfSubscription", "Subscriptions", shapes.History, asks=shapes.HistoryAsked)
+@call("historyOfSubscription", "Subscriptions", shapes.History, asks=shapes.HistoryAsked, pages=True)
 def history(id: int, asked: shapes.HistoryAsked) -> Response:
     """What happened to it, the newest first."""
-    visits = access.parts().subscriptions.history(id, asked.count or asked.limit)
-    return as_json({"history": [visit_to_json(visit) for visit in visits]})
+    limit = asked.count or asked.limit
+    ahead = asked.offset + limit
+    visits = access.parts().subscriptions.history(id, ahead + 1)
+    shown = as_json({"history": [visit_to_json(visit) for visit in visits[asked.offset : ahead]]})
+    return with_next(shown, {"offset": ahead} if len(visits) > ahead else None)
 
 
 def _given() -> dict[str, Any]:

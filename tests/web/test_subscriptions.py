@@ -53,6 +53,9 @@ def test_the_whole_life_of_one(client: Any, campus: Campus) -> None:
     campus.now += timedelta(hours=1)
     assert client.post(f"{PATH}/1/run").json["updated"] == 1
     assert [visit["what"] for visit in client.get(f"{PATH}/1/history?count=1").json["history"]] == ["done"]
+    older = client.get(f"{PATH}/1/history?limit=1").headers["Link"].partition(">")[0].removeprefix("<")
+    assert [visit["created"] for visit in client.get(older).json["history"]] == [1]
+    assert "Link" not in client.get(older).headers
     assert client.post(f"{PATH}/1/disable").json["standing"] == "off"
     assert client.post(f"{PATH}/1/enable").json["standing"] == "fine"
     assert [one["id"] for one in client.get(PATH).json["subscriptions"]] == [1]

@@ -119,6 +119,8 @@ class HistoryAsked(Shape):
 
     limit: int = Field(default=50, ge=1, le=500)
     """How much, at most."""
+    offset: int = Field(default=0, ge=0, le=1_000_000)
+    """From which visit on, counted from the newest."""
     count: int | None = Field(default=None, ge=1, le=500, json_schema_extra={"deprecated": True})
     """An older word for `limit`."""
 
