@@ -292,7 +292,7 @@ class TestLanes:
             def create(self, calendar: CalendarRef, key: SyncKey, event: Event) -> RemoteRef:
                 self.now += 1
                 self.most = max(self.most, self.now)
-                time.sleep(0.001)
+                time.sleep(0.01)
                 self.now -= 1
                 return super().create(calendar, key, event)
 

@@ -25,7 +25,7 @@ def campus(tmp_path: Path) -> Iterator[Parts]:
 
 def test_an_import_that_is_begun_again_ends_with_each_event_once(campus: Parts) -> None:
     """A sample; `python -m tests.soak statements` tries them all."""
-    assert imports_survive(campus, stride=5) > 20
+    assert imports_survive(campus, stride=5) > 15
 
 
 def test_a_feed_is_a_whole_calendar_old_or_new(campus: Parts) -> None:
