@@ -45,6 +45,7 @@ def _lines(parts: Parts) -> Iterator[Line]:
     with parts.engine.connect() as connection:
         yield _feeds(connection)
         late = _late(connection, now)
+    yield from _unknown(parts)
     for each in connections.every_one(parts):
         yield _readings(each, now)
         if each.weather.sky is not Sky.UNKNOWN:
@@ -61,6 +62,15 @@ def _feeds(connection: Connection) -> Line:
     state = case((tables.feed.c.enabled, "on"), else_="off")
     counts = {row[0]: row[1] for row in connection.execute(select(state, func.count()).group_by(state))}
     return Line("feeds", f"{counts.get('on', 0):,} on, {counts.get('off', 0):,} off")
+
+
+def _unknown(parts: Parts) -> Iterator[Line]:
+    """The feeds of an LMS that the configuration does not name: of the demo campus, once a real LMS is connected."""
+    for feed in parts.feeds.list():
+        gone = {each.lms for each in feed.calendars} - parts.config.connections.keys()
+        if gone and feed.enabled:
+            says = f"shows calendars of {', '.join(sorted(gone))}, which the configuration does not name"
+            yield Line(f"feed {feed.slug}", says, f"calbridge feed remove {feed.slug}")
 
 
 def _readings(one: Connected, now: datetime) -> Line:

@@ -61,6 +61,10 @@ def _warn(joined: Parts, one: Feed) -> None:
         )
 
 
+TITLES = "only titles"
+"""What the policy `title` is called where the feed's own title stands beside it."""
+
+
 @click.command("show")
 @click.argument("slug", shell_complete=FEEDS)
 @json_option
@@ -74,7 +78,7 @@ def feed_show(slug: str, as_json: bool) -> None:
     state = joined.feeds.state(one)
     facts: dict[str, object] = {"feed": slug, "title": one.title, "calendars": list(map(str, one.calendars))}
     facts |= {"state": _standing(one)}
-    facts |= {key: written(value) for key, value in one.policies.to_json().items()}
+    facts |= {TITLES if key == "title" else key: written(value) for key, value in one.policies.to_json().items()}
     facts |= {"last reading": moment(state.read_at if state else None, zone)}
     facts |= {"next look": moment(state.next_check if state else None, zone)}
     facts |= {"problem": state.problem if state else "nobody has tried to read it yet"}

@@ -137,3 +137,10 @@ def test_what_waits_is_listed_with_what_to_say(shell: Shell, parts: Parts) -> No
     assert (waiting.exit_code, what, where, say) == (3, "plan of run 2", f"{COURSE} upload", "calbridge run approve 2")
     assert "would delete 8 of the 9" in why
     assert records(shell("waiting", "--json")) == [browser(parts).get("/api/waiting").get_json()]
+
+
+def test_a_feed_keeps_its_title_beside_the_titles_that_it_shows(shell: Shell, parts: Parts) -> None:
+    many_feeds(parts, 1)
+    shell("feed", "set", "f0000", "title=OSCE*")
+    lines = shell("feed", "show", "f0000").stdout.splitlines()
+    assert {"title: Feed 0 100% of_it", "only titles: OSCE*"} <= set(lines)

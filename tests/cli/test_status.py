@@ -39,6 +39,21 @@ def test_where_all_is_well_nothing_wants_attention(tmp_path: Path) -> None:
     assert lines["workers"].says == "1 live, 0 jobs in hand"
 
 
+def test_the_feeds_of_an_lms_that_is_configured_no_more_want_attention(tmp_path: Path) -> None:
+    parts = well(tmp_path)
+    of_another = parts.feeds.list()[0].slug
+    gone = {"calendar": "elsewhere/course/1"}
+    with parts.engine.begin() as connection:
+        connection.execute(update(tables.feed).where(tables.feed.c.slug == of_another).values(gone))
+    assert alarms(parts) == {
+        f"feed {of_another}": Line(
+            f"feed {of_another}",
+            "shows calendars of elsewhere, which the configuration does not name",
+            f"calbridge feed remove {of_another}",
+        )
+    }
+
+
 def test_no_worker_wants_attention(tmp_path: Path) -> None:
     parts = well(tmp_path)
     workers.end(parts.engine, "w")

@@ -35,7 +35,7 @@ ROUTE = ("--route", "title:* of *=>demo/course/{2}")
 def test_a_timetable_is_routed_and_taken_back(desk: Path) -> None:
     first = imported(desk, "Talk of anatomy-1", "Party", args=ROUTE)
     assert first.exit_code == 0, first.output
-    assert "1 calendars: 1 created" in first.output
+    assert "1 calendar: 1 created" in first.output
     assert "1 × Party" in first.output
     assert "calbridge batch undo 1" in first.output
     shown = json.loads(called(desk, "batch", "show", "1", "--json").output)
@@ -49,7 +49,7 @@ def test_routes_come_from_a_file_and_a_calendar_that_is_not_there_is_told(desk: 
     (desk / "routes.toml").write_text('routes = ["title:* of *=>demo/course/{2}"]', "utf-8")
     done = imported(desk, "Talk of nowhere", args=("--routes", str(desk / "routes.toml")))
     assert done.exit_code == 5
-    assert "not written: 1 events for demo/course/nowhere" in done.output
+    assert "not written: 1 event for demo/course/nowhere" in done.output
 
 
 def test_what_is_held_is_approved_or_cancelled_as_one(desk: Path) -> None:

@@ -110,7 +110,7 @@ class RoutedOutcome:
                 yield f"  refused: {note.title} ({note.id}): {note.reason}"
         yield from self.unmatched.lines()
         for each in self.missing:
-            yield f"not written: {each.events} events for {each.target}: {each.reason}"
+            yield f"not written: {_counted(each.events, 'event')} for {each.target}: {each.reason}"
         for problem in self.problems:
             yield f"line {problem.line}: {problem.text}"
         if self.batch is not None and any(each.report and each.report.done for each in self.outcomes):
@@ -124,4 +124,8 @@ class RoutedOutcome:
         if made := [each.report for each in self.outcomes if each.report]:
             created, updated = sum(each.created for each in made), sum(each.updated for each in made)
             plan = f"{created} created, {updated} updated, {sum(each.deleted for each in made)} deleted"
-        return f"{self.calendars} calendars: {plan}, {self.unchanged} unchanged"
+        return f"{_counted(self.calendars, 'calendar')}: {plan}, {self.unchanged} unchanged"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
