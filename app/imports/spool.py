@@ -10,7 +10,7 @@ import os
 import pickle
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from copyreg import dispatch_table
 from datetime import tzinfo
 from heapq import merge
@@ -35,27 +35,17 @@ _AHEAD = 2_048
 T = TypeVar("T")
 
 
-class _Pickler(pickle.Pickler):
-    """Zones are passed by reference, whatever they are made of; our values are written in a short form."""
+_SHORT: Mapping[type, Callable[[Any], tuple[Any, ...]]] = {
+    Timed: lambda one: (known_timed, (one.start, one.end)),
+    Event: lambda one: (Event, (one.title, one.when, one.text, one.place, one.categories, one.url, one.status)),
+    OccurrenceId: lambda one: (OccurrenceId, (one.uid, one.slot)),
+}
+"""How our values are written."""
 
-    dispatch_table = dispatch_table.copy() | {
-        Timed: lambda one: (known_timed, (one.start, one.end)),
-        Event: lambda one: (
-            Event,
-            (one.title, one.when, one.text, one.place, one.categories, one.url, one.status),
-        ),
-        OccurrenceId: lambda one: (OccurrenceId, (one.uid, one.slot)),
-    }
 
-    def __init__(self, file: BytesIO, zones: dict[int, tzinfo]) -> None:
-        super().__init__(file, pickle.HIGHEST_PROTOCOL)
-        self._zones = zones
-
-    def persistent_id(self, value: Any) -> int | None:
-        if isinstance(value, tzinfo):
-            self._zones[id(value)] = value
-            return id(value)
-        return None
+def _zone(number: int) -> tzinfo:
+    """What stands for a zone: the reader has the zones."""
+    raise TypeError(f"zone {number} is known to its spool alone")
 
 
 class _Unpickler(pickle.Unpickler):
@@ -63,8 +53,19 @@ class _Unpickler(pickle.Unpickler):
         super().__init__(BytesIO(data))
         self._zones = zones
 
-    def persistent_load(self, number: Any) -> tzinfo:
-        return self._zones[number]
+    def find_class(self, module: str, name: str) -> Any:
+        return (
+            self._zones.__getitem__
+            if (module, name) == (__name__, _zone.__name__)
+            else super().find_class(module, name)
+        )
+
+
+def _kinds(kind: type[tzinfo] = tzinfo) -> Iterator[type[tzinfo]]:
+    """All classes of zones that there are by now."""
+    for each in kind.__subclasses__():
+        yield each
+        yield from _kinds(each)
 
 
 class Spool:
@@ -75,11 +76,19 @@ class Spool:
         finalize(self, self._file.close)  # with the last that reads from it
         self._end = 0
         self._zones: dict[int, tzinfo] = {}
+        self._table = {**dispatch_table, **_SHORT, **dict.fromkeys(_kinds(), self._named)}
+
+    def _named(self, zone: tzinfo) -> tuple[Any, ...]:
+        """Zones are passed by reference, whatever they are made of."""
+        self._zones[id(zone)] = zone
+        return _zone, (id(zone),)
 
     def put(self, value: object) -> int:
         """The place of the value."""
         buffer = BytesIO()
-        _Pickler(buffer, self._zones).dump(value)
+        pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
+        pickler.dispatch_table = self._table
+        pickler.dump(value)
         data = buffer.getvalue()
         place = self._end
         self._file.write(_LENGTH.pack(len(data)))

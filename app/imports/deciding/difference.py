@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from itertools import islice, pairwise
+from itertools import islice
 from operator import lt
 
 from app.ics.pieces import DIGEST, Pieces, Said
@@ -21,6 +21,7 @@ from app.imports.deciding.imprint import EQUAL, Imprint, name_in
 
 _MOST_KINDS = 255
 _STRETCH = 32
+_AT_ONCE = 10_000
 _MOST = 0.5
 """Of more than this share of a file nothing is gained by reading it in parts."""
 
@@ -168,13 +169,13 @@ def imprint_of(
 ) -> Imprint:
     """What is to be known of a file the next time. `restless` are names of which something was left to say or to do:
     their pieces will be strange again."""
-    settled = [number for number, name in enumerate(roll.names) if name not in restless]
+    settled = array("I", (number for number, name in enumerate(roll.names) if name not in restless))
     groups, first = _grouped(roll.names, settled)
     sizes = array("I", bytes(4 * len(first)))
     for group in groups:
         sizes[group] += 1
     return Imprint(
-        b"".join(map(pieces.digest, settled)),
+        _digests(pieces, settled),
         groups,
         bytes(roll.dated[number] for number in settled),
         bytes(roll.zones[number] for number in settled),
@@ -189,16 +190,23 @@ def imprint_of(
     )
 
 
-def _grouped(names: Sequence[int], settled: Sequence[int]) -> tuple[array[int], list[int]]:
+def _digests(pieces: Pieces, settled: Sequence[int]) -> bytes:
+    digests = bytearray()
+    for number in settled:
+        digests += pieces.digest(number)
+    return bytes(digests)
+
+
+def _grouped(names: Sequence[int], settled: Sequence[int]) -> tuple[array[int], array[int]]:
     """Of each settled piece its group, and of each group its first piece, in the order of the file."""
-    places = sorted(range(len(settled)), key=lambda place: names[settled[place]])
     leaders = array("I", bytes(4 * len(settled)))
-    leader = 0
-    for before, place in pairwise([-1, *places]):
-        if before < 0 or names[settled[before]] != names[settled[place]]:
-            leader = place
-        leaders[place] = leader
-    groups, first = array("I"), list[int]()
+    parts = min(len(settled) // _AT_ONCE + 1, 16)
+    for part in range(parts):  # one after the other, or all would be in memory as numbers of Python's
+        leads: dict[int, int] = {}
+        for place, number in enumerate(settled):
+            if names[number] % parts == part:
+                leaders[place] = leads.setdefault(names[number], place)
+    groups, first = array("I"), array("I")
     for place, leader in enumerate(leaders):
         if leader == place:
             first.append(settled[place])

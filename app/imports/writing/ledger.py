@@ -14,7 +14,7 @@ from datetime import date, datetime, tzinfo
 from threading import RLock
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, case, delete, insert, null, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, Table, case, delete, insert, null, select, update
 
 from app.imports.deciding.plan import BY_CONTENT, Change, Create, Delete, Desired, Entry, Plan, State, Update
 from app.imports.deciding.undo import Line
@@ -25,6 +25,9 @@ from app.store.values import event_from_json, event_to_json, when_from_json, whe
 from bridges.model import AllDay, CalendarRef, Event, OccurrenceId, RemoteRef, Timed, Window
 
 _PENDING = tables.entry.c.state.in_([state.value for state in State if state.pending])
+_UNREAD = {"calendar", "starts", "ends", "changed_at", "drift"}
+_READ = tuple(column for column in tables.entry.c if column.name not in _UNREAD)
+"""What an Entry is made of: times and JSON that nobody asks for would take half as long again."""
 PAGE = 500
 """Entries that are read at a time where they may be many."""
 
@@ -85,7 +88,7 @@ class Ledger:
 
     def entries(self) -> Mapping[OccurrenceId, Entry]:
         """Every entry of the calendar, whichever import wrote it, deleted ones included."""
-        query = select(tables.entry).where(tables.entry.c.calendar == str(self.calendar)).order_by(tables.entry.c.id)
+        query = select(*_READ).where(tables.entry.c.calendar == str(self.calendar)).order_by(tables.entry.c.id)
         with self._lock, self._engine.connect() as connection:
             entries = [_to_entry(row) for row in connection.execute(query)]
         return {entry.id: entry for entry in entries}
@@ -151,7 +154,7 @@ class Ledger:
             last = page[-1].id
 
     def _rows(self, which: ColumnElement[bool]) -> Sequence[Row[Any]]:
-        query = select(tables.entry).where(tables.entry.c.calendar == str(self.calendar), which)
+        query: Select[Any] = select(*_READ).where(tables.entry.c.calendar == str(self.calendar), which)
         with self._lock, self._engine.connect() as connection:
             return connection.execute(query.order_by(tables.entry.c.id)).all()
 
