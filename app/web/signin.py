@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +23,7 @@ from app.web import access
 from app.web import session as sessions
 from app.web.callers import SAFE, Caller, Right
 from app.web.language import lazy
+from app.web.pace import Pace
 from app.web.problems import answer
 from app.web.spoken import spoken
 
@@ -28,9 +32,33 @@ log = logging.getLogger(__name__)
 PROVIDER = "provider"
 bp = Blueprint("signin", __name__, url_prefix="/sign-in")
 
+TRIES = 20
+"""Passwords a minute from one address: a hash is meant to cost much time and memory, and costs it us."""
+AT_ONCE = 2
+"""Passwords that are looked at at a time, from wherever they come: the other threads serve feeds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """Who may have a password looked at, in this process. Safe between threads."""
+
+    pace: Pace = field(default_factory=lambda: Pace(TRIES))
+    places: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(AT_ONCE))
+
+    @contextmanager
+    def turn(self, address: str | None) -> Iterator[bool]:
+        """Whether whoever is there may within the block."""
+        may = self.pace.wait(address) is None and self.places.acquire(blocking=False)
+        try:
+            yield may
+        finally:
+            if may:
+                self.places.release()
+
 
 def install(app: Flask, parts: Parts) -> None:
-    """Make the provider known, if the configuration names one."""
+    """Count who tries passwords; make the provider known, if the configuration names one."""
+    app.extensions["calbridge.tries"] = Tries()
     signin = parts.config.signin
     oauth = OAuth(app)
     app.extensions["calbridge.oauth"] = oauth
@@ -62,10 +90,14 @@ def with_password() -> Response | tuple[str, int]:
     """Sign in as a local administrator."""
     parts = access.parts()
     name, onward = request.form.get("name", "").strip(), _ours(request.form.get("next", ""))
-    try:
-        account = accounts.check(parts.engine, name, request.form.get("password", ""), parts.now())
-    except accounts.Resting as resting:
-        return _page(onward, spoken(resting)), 429
+    tries: Tries = current_app.extensions["calbridge.tries"]
+    with tries.turn(request.remote_addr) as may:
+        if not may:
+            return _page(onward, lazy("Too many sign in just now: try again in a minute.")), 429
+        try:
+            account = accounts.check(parts.engine, name, request.form.get("password", ""), parts.now())
+        except accounts.Resting as resting:
+            return _page(onward, spoken(resting)), 429
     if account is None:
         log.warning("a sign-in failed", extra={"address": request.remote_addr})
         return _page(onward, lazy("This is not the password of that name.")), 401

@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse
 from app import accounts, create_app, tokens
 from app.config import parse
 from app.parts import Parts, open_parts
+from app.web.signin import TRIES, Tries
 from tests import stores
 from tests.campus import LECTURES, NOW, browser, calendar, open_campus
 from tests.fakes.oidc import FakeOidc, provider
@@ -346,3 +347,20 @@ class TestProvider:
         answer = browser(parts).post("/sign-in/provider")
         assert answer.status_code == 502
         assert "Begin again" in answer.text
+
+
+def test_from_one_address_few_passwords_are_looked_at(campus: Parts) -> None:
+    """Each costs a hash that is meant to be slow: whoever sends many is refused before it is made."""
+    web, there = browser(campus), {"REMOTE_ADDR": "203.0.113.7"}
+    tried = {"name": "nobody", "password": "x"}
+    came = [web.post("/sign-in", data=tried, environ_base=there).status_code for _ in range(TRIES + 1)]
+    assert came == [401] * TRIES + [429]
+    assert sign_in(web).status_code == 303
+
+
+def test_of_all_together_few_are_looked_at_at_a_time() -> None:
+    tries = Tries()
+    with tries.turn("203.0.113.1") as first, tries.turn("203.0.113.2") as second, tries.turn("203.0.113.3") as third:
+        assert (first, second, third) == (True, True, False)
+    with tries.turn("203.0.113.3") as again:
+        assert again
