@@ -17,12 +17,15 @@ from markupsafe import Markup, escape
 from app.web.language import SOURCE, catalogue, language
 from app.web.sentences import SENTENCES
 from app.web.sentences.sentence import Sentence
+from app.web.shown import number
 
 _PLACE = re.compile(r"%\((\w+)\)s")
 REASONS = {"why", "then", "events", "client"}
 """Places of a pattern in which another sentence stands; `list` is one of several, with commas."""
 _BEFORE = re.compile(r"(?P<name>[^\s:]+): (?P<rest>.+)", re.DOTALL)
 """A sentence that says first of what it speaks: a setting, a calendar."""
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+", re.ASCII)
+"""A number as the core writes it."""
 _NEXT = re.compile(r"(?<=[.!?]) (?=[A-Z0-9'])")
 _SHORT = r"(?:(?![.!?] [A-Z0-9']).)+?"
 """What stands in a place as long as no other sentence begins."""
@@ -111,6 +114,8 @@ def _told(sentence: Sentence, values: Mapping[str, str | None], depth: int) -> s
 def _filled(name: str, value: str, depth: int) -> str:
     if name == "list":
         return ", ".join(translated(each, depth=depth) or each for each in value.split(", "))
+    if _GROUPED.fullmatch(value):
+        return number(int(value.replace(",", "")))
     return (translated(value, long=True, depth=depth) or value) if name in REASONS else value
 
 

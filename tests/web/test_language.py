@@ -330,8 +330,8 @@ def test_a_forecast_is_told_piece_by_piece(app: Flask) -> None:
         told = str(listed(forecast.sentence(NOW, OSLO)))
         objection = str(spoken(forecast.objection(NOW, OSLO)))
     assert told == (
-        "1,240 Schreibvorgänge in 62 Aufrufen, vorerst noch 6,310 Aufrufe übrig, "
-        "davon 2,000 für Feeds zurückgehalten, fertig etwa 13:30"
+        "1.240 Schreibvorgänge in 62 Aufrufen, vorerst noch 6.310 Aufrufe übrig, "
+        "davon 2.000 für Feeds zurückgehalten, fertig etwa 13:30"
     )
     assert told in objection
     assert "lang=" not in objection
