@@ -17,6 +17,8 @@ from sqlalchemy import Connection, Engine, text
 
 from app.store.tables import metadata
 
+_PATIENCE = 15 * 60
+"""Seconds that a process waits for another one to reshape the same SQLite file: a large one takes its minutes."""
 _LOCK = 0x63616C62  # "calb": PostgreSQL's advisory lock for our migrations
 
 
@@ -61,6 +63,8 @@ def reshaping(engine: Engine) -> Iterator[Connection]:
                 yield connection
             return
         raw: Any = connection.connection.driver_connection
+        (usual,) = raw.execute("PRAGMA busy_timeout").fetchone()
+        raw.execute(f"PRAGMA busy_timeout={_PATIENCE * 1000}")
         raw.execute("PRAGMA foreign_keys=OFF")
         try:
             with connection.begin():
@@ -70,6 +74,7 @@ def reshaping(engine: Engine) -> Iterator[Connection]:
                     raise CommandError("rows would lose the rows they belong to: nothing was changed")
         finally:
             raw.execute("PRAGMA foreign_keys=ON")
+            raw.execute(f"PRAGMA busy_timeout={usual}")
 
 
 def is_current(engine: Engine) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
 from app.cli import main
 from app.config import ConfigError, parse
@@ -151,6 +151,21 @@ def test_a_store_that_is_not_to_be_changed_names_the_command(url: str, tmp_path:
         open_parts(settings)
     assert shell(configured(tmp_path, url), "migrate").exit_code == 0
     open_parts(settings, now=lambda: NOW).close()
+
+
+def test_a_process_waits_as_long_as_another_migrates(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/store.sqlite3"
+    first, second = open_engine(url), open_engine(url)
+    event.listen(second, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=1"))
+    with ThreadPoolExecutor(1) as pool:
+        with reshaping(first):
+            waits = pool.submit(migrate, second)
+            with pytest.raises(TimeoutError):
+                waits.result(0.2)
+        waits.result(60)
+    assert differences(second) == []
+    for engine in (first, second):
+        engine.dispose()
 
 
 def test_a_store_of_a_newer_calbridge_is_left_alone_in_a_sentence(url: str, engine: Engine, tmp_path: Path) -> None:
