@@ -147,7 +147,7 @@ def _refusal(need: Right) -> Response | None:
         return None
     if who is not NOBODY:
         return answer(403, f"'{who.name}' may not do this.")
-    if tokens.any_made(parts().engine) or sign_in_is_possible():
+    if _token() or tokens.any_made(parts().engine) or sign_in_is_possible():
         refusal = answer(
             401,
             "This needs an API token: send it as 'Authorization: Bearer …', or in the form's token field. "

@@ -47,6 +47,12 @@ def test_without_a_token_nobody_else_may(campus: Parts, write: str, headers: dic
     assert client.get("/api/feeds", headers=headers, environ_overrides={"REMOTE_ADDR": address}).status_code == 403
 
 
+def test_a_token_that_nobody_made_is_told_as_such(campus: Parts) -> None:
+    refused = browser(campus).get("/api/feeds", headers={"Authorization": "Bearer made-up"})
+    assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert "another site" not in refused.get_data(as_text=True)
+
+
 def test_once_a_token_exists_everybody_needs_one(campus: Parts, write: str) -> None:
     token = tokens.add(campus.engine, "office", NOW)
     client = browser(campus)
