@@ -176,11 +176,12 @@ def _launched(begun: Begun) -> Launch:
 
 
 def _deployed(name: str, platform: Platform, deployment: str) -> tuple[str, Platform]:
-    """The settings for that deployment of the platform."""
+    """The settings for that deployment of the platform. Those that name it go before those that take any: where one
+    began is the browser's word, and would else choose among the courses of several LMSs."""
     same = (platform.issuer, platform.client_id)
-    tables = [(name, platform), *_platforms().items()]
-    for pair in tables:
-        if (pair[1].issuer, pair[1].client_id) == same and pair[1].takes(deployment):
+    tables = [pair for pair in _platforms().items() if (pair[1].issuer, pair[1].client_id) == same]
+    for pair in (*(each for each in tables if deployment in each[1].deployments), (name, platform), *tables):
+        if pair[1].takes(deployment):
             return pair
     raise LaunchRefused("This deployment of calbridge in the LMS is not one that may come in (lti deployments).")
 

@@ -521,6 +521,18 @@ class TestDeployments:
         lms.deployment = "d-1"
         assert Visitor(parts, lms).launch(TEACHER).headers["Location"].endswith("%2Ffirst-anatomy-1")
 
+    def test_nobody_takes_another_s_settings_by_beginning_as_another(
+        self, opened: Callable[..., Parts], lms: FakePlatform
+    ) -> None:
+        """What a sign-in begins with is the browser's to change; what it ends with is signed."""
+        more = MORE.format(issuer=lms.issuer, client=lms.client_id)
+        visitor = Visitor(opened('course = "first-{context.id}"', more=more), lms)
+        lms.deployment = "d-1"
+        sent = visitor.sent(TEACHER)
+        lms.deployment = "d-2"
+        answered = dict(re.findall(r'name="(\w+)" value="([^"]*)"', requests.get(sent, timeout=5).text))
+        assert visitor.post("/lti/launch", data=answered).headers["Location"].endswith("%2Fanatomy-1")
+
     @pytest.mark.parametrize(
         ("pattern", "claims", "course"),
         [
