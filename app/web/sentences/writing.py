@@ -49,6 +49,50 @@ SENTENCES = (
     says("%(host)s sent an answer that is cut or is no JSON."),
     says("The quota of calls to %(host)s is used up until %(at)s UTC."),
     says("There is no signing in to %(host)s: %(why)s"),
+    says("It has not answered within %(seconds)s seconds."),
+    says("It can only be written to, and lists no calendars."),
+    says("Try again in some minutes; if it stays so, see whether this machine reaches the address."),
+    says("An import with a dry run shows what it would send."),
+    says("Look at the key, the secret and the address in [lms.%(lms)s], and at what the LMS lets this user do."),
+    says("Look at the settings of [lms.%(lms)s]."),
+    says("Is there such a course, is its calendar on, may %(user)s create entries in it?"),
+    says("There is no signing in at %(host)s: is it a Learn site?"),
+    says("%(host)s has no calendar for this course: there is no such course, or its calendar is off."),
+    says(
+        "Blackboard opens what is a person's own to nobody but the person: send the events by e-mail instead "
+        "(a connection with the bridge imip), or let people link their accounts (lms.%(lms)s.linking)."
+    ),
+    says(
+        "Blackboard opens what is a person's own to nobody but the person, and '%(person)s' has linked no account: "
+        "the person does so at /link/%(lms)s. Or send the events by e-mail instead (a connection with the bridge imip)."
+    ),
+    says("'%(id)s' names no course: write its id (_12594_1) or courseId:BIO101, externalId:…, uuid:…."),
+    says("'%(person)s' names no user of Blackboard: write _5_1, userName:jdoe, externalId:… or uuid:…."),
+    says("%(host)s did not say who signed in."),
+    says(
+        "Brightspace keeps events of courses and groups alone, none of a person: send the events to the "
+        "person by e-mail instead."
+    ),
+    says("%(host)s has no such calendar: %(path)s"),
+    says("The time has no zone; Brightspace holds nothing but instants and days."),
+    says("An event in a course needs an owner: set `owner` for this connection to UserId:… or UserSyncKey:…."),
+    says("itslearning refused this: %(said)s"),
+    says("These credentials may not send %(message)s to itslearning: ask itslearning for the right."),
+    says("itslearning only shows events whose keys we know, and nobody told this connection any."),
+    says("LearningSpace has rooms and an institution's calendar, but no '%(kind)s'."),
+    says("%(host)s lists no room '%(id)s' now; name it under `rooms` if there is one."),
+    says("%(host)s shows a web page where its calendar should be: the list is not public."),
+    says(
+        "%(host)s answers %(status)s where its calendar should be: the API endpoint is disabled in System Manager, "
+        "our address is not let in, or the link is wrong."
+    ),
+    says("%(calendar)s is no person's calendar of '%(lms)s'; e-mail goes to people."),
+    says("'%(id)s' is neither an e-mail address nor a list in the settings."),
+    says("Mail may not go to %(domain)s: it is not among the `domains` of '%(lms)s'."),
+    says("The %(most)s recipients that one day permits are used up."),
+    says("%(host)s answered with nothing where data should be."),
+    says("%(host)s sent more than %(most)s bytes in one answer."),
+    says("the LMS cannot hold it: %(why)s"),
     says("Nothing was done: %(why)s."),
     says("a text or a number of these cannot be kept: it is too long, too large, or holds a NUL"),
     says("the disk of the database is full: make room there, and it goes on by itself"),
