@@ -217,6 +217,12 @@ class Fetch(_Section):
     total_seconds: float = Field(default=30, gt=0, le=600)
     """Longest time for one fetch, its redirects included."""
 
+    @field_validator("ports", mode="before")
+    @classmethod
+    def _written(cls, value: object) -> object:
+        """A single port may be written as the number that it is."""
+        return [str(port) if type(port) is int else port for port in value] if isinstance(value, list) else value
+
     @field_validator("ports")
     @classmethod
     def _ranges(cls, value: tuple[str, ...]) -> tuple[str, ...]:

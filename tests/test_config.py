@@ -133,3 +133,9 @@ def test_the_examples_tables_are_whole_once_their_hashes_are_gone() -> None:
     told = tomllib.loads(text)
     assert set(told["lms"]) == {f"my-{bridge}" for bridge in bridges.REGISTRY}
     assert set(told["lti"]) == {"my-lms"}
+
+
+def test_a_port_may_be_written_as_a_number() -> None:
+    assert parse('fetch.ports = [443, "8000-8001"]', {}).fetch.open_ports == (range(443, 444), range(8000, 8002))
+    with pytest.raises(ConfigError, match=r"fetch\.ports"):
+        parse("fetch.ports = [true]", {})
