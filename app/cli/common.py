@@ -30,6 +30,10 @@ class Asked:
     debug: bool = False
 
 
+LONGEST = 200
+"""Letters that the first sentence of a command may have in the list of all."""
+
+
 class Program(click.Group):
     """The command line as a whole: whatever a command raises ends as a sentence and an exit status."""
 
@@ -42,12 +46,11 @@ class Program(click.Group):
         return list(self.commands)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        """Under headings, since they are many; a line for each."""
+        """Under headings, since they are many; a whole sentence for each."""
         widest = max(map(len, self.commands), default=0)
-        room = formatter.width - widest - 6
         for title, names in self._sections.items():
             with formatter.section(title):
-                rows = [(f"{name:<{widest}}", self.commands[name].get_short_help_str(room)) for name in names]
+                rows = [(f"{name:<{widest}}", self.commands[name].get_short_help_str(LONGEST)) for name in names]
                 formatter.write_dl(rows)
 
     def invoke(self, context: click.Context) -> Any:

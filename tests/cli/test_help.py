@@ -27,6 +27,10 @@ COMMANDS = dict(every_command())
 LISTS_AND_SHOWS = [name for name in COMMANDS if name.split()[-1] in {"list", "show", "history", "refused"}]
 
 
+def test_the_list_of_commands_cuts_no_sentence(shell: Shell) -> None:
+    assert "..." not in shell("--help").stdout.partition("Options:")[2]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_each_command_says_what_it_does_with_an_example(name: str) -> None:
     told = COMMANDS[name].help or ""
