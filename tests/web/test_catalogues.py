@@ -215,7 +215,8 @@ def test_no_text_of_a_template_is_handed_on_as_it_is(template: Path) -> None:
 COMPOSED = re.compile(
     r"%\(num\)s (event|write)s?|%\(writes\)s writes in|of which|comes twice|Somebody (changed|deleted) it in"
     r"|The quota is back|It asks us to wait|%\(host\)s (broke off|fell silent|sends an answer|does not take calls)"
-    r"|shows no certificate|is this server itself|calls a day, of the|it cannot be empty|Is there such a course|Blackboard opens"
+    r"|shows no certificate|is this server itself|calls a day, of the|it cannot be empty"
+    r"|Is there such a course|Blackboard opens"
 )
 """Sentences that the core puts together of several pieces; what it makes of them other tests show."""
 GAP = "\0"

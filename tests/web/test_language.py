@@ -18,11 +18,13 @@ from hypothesis import strategies as st
 from app import create_app
 from app.config import Server
 from app.imports.deciding.forecast import Forecast
+from app.imports.deciding.plan import Desired, Entry, Spared, State
+from app.imports.record.report import spared_note
 from app.parts import Parts
 from app.web import shown
 from app.web.language import COOKIE, LANGUAGES, chosen, gettext
 from app.web.spoken import listed, plain, spoken
-from bridges.model import AllDay, CalendarRef, Kind, Timed
+from bridges.model import AllDay, CalendarRef, Event, Kind, OccurrenceId, RemoteRef, Timed
 from tests.campus import EXAM, LECTURES, NOW, calendar, open_campus
 
 OSLO = ZoneInfo("Europe/Oslo")
@@ -335,6 +337,37 @@ def test_a_forecast_is_told_piece_by_piece(app: Flask) -> None:
     )
     assert told in objection
     assert "lang=" not in objection
+
+
+@pytest.mark.parametrize("state", [State.EDITED, State.DISMISSED])
+@pytest.mark.parametrize("title", ["Oral", "Exam", None], ids=["changed", "same", "gone"])
+def test_why_an_event_is_left_as_people_made_it_is_told(app: Flask, state: State, title: str | None) -> None:
+    days = AllDay(date(2026, 12, 11), date(2026, 12, 12))
+    entry = Entry(OccurrenceId("exam"), "upload", 0, state, RemoteRef("1"), Event("Exam", days))
+    note = spared_note(Spared(entry, None if title is None else Desired(Event(title, days))))
+    for language in HEAD:
+        assert "Somebody" not in said(app, language, note.reason)
+        assert "lang=" not in said(app, language, note.reason)
+
+
+WRONG = (
+    "ftp://x.example/a.ics",
+    "https://localhost/a.ics",
+    "https://u:p@x.example/a.ics",
+    "https://10.0.0.1/a.ics",
+    "a b",
+)
+
+
+@pytest.mark.parametrize("address", WRONG)
+def test_why_an_address_is_none_is_told(client: FlaskClient, address: str) -> None:
+    for language in HEAD:
+        sent = {"url": address, "calendar": "demo/course/anatomy-1", "name": "wrong"}
+        page = client.post("/imports", data=sent, headers=asking(language), content_type="multipart/form-data")
+        assert page.status_code == 422
+        (problem,) = re.findall(r'id="problem">(.*?)</p>', page.text)
+        assert problem
+        assert "lang=" not in problem
 
 
 def test_a_title_that_looks_like_sentences_does_not_cut_one_in_two(app: Flask) -> None:

@@ -31,26 +31,13 @@ SENTENCES = (
     says("of which %(count)s are kept for feeds"),
     says("done about %(at)s"),
     says("Somebody has deleted it in the LMS. It was left so: 'calbridge drift restore' writes it again."),
-    says(
-        "Somebody changed it in the LMS. It was left so; 'calbridge drift list' shows it, "
-        "and 'drift restore' writes it again."
-    ),
-    says(
-        "Somebody deleted it in the LMS. It was left so; 'calbridge drift list' shows it, "
-        "and 'drift restore' writes it again."
-    ),
-    says(
-        "Somebody changed it in the LMS, and the file has changed it too. It was left so; "
-        "'calbridge drift list' shows it, and 'drift restore' writes it again."
-    ),
-    says(
-        "Somebody deleted it in the LMS, and the file has changed it too. It was left so; "
-        "'calbridge drift list' shows it, and 'drift restore' writes it again."
-    ),
-    says(
-        "Somebody changed it in the LMS, and the file has it no more. It was left so; "
-        "'calbridge drift list' shows it, and 'drift restore' writes it again."
-    ),
+    says("Somebody changed it in the LMS."),
+    says("Somebody deleted it in the LMS."),
+    says("Somebody changed it in the LMS, and the file has changed it too."),
+    says("Somebody deleted it in the LMS, and the file has changed it too."),
+    says("Somebody changed it in the LMS, and the file has it no more."),
+    says("Somebody deleted it in the LMS, and the file has it no more."),
+    says("It was left so; 'calbridge drift list' shows it, and 'drift restore' writes it again."),
     says("Somebody had deleted it in the LMS."),
     says("Somebody had deleted it in the LMS; it was written again."),
     says("Somebody had made it in the LMS: %(what)s."),
