@@ -10,6 +10,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from app.ics.read import without_collector
 from app.imports.deciding.desire import Wishes
 from app.imports.deciding.plan import Change, Desired, Entry, Plan, Spared, place_in
 from app.imports.spool import Pile
@@ -41,8 +42,10 @@ def plan_in_portions(
     """The plan of all portions; not `whole`: nothing is deleted."""
     nothing = part({}, {})
     sums = _Sum(nothing, pile or Pile(place_in(nothing.window)))
-    for portion in wishes.portions:
-        sums.add(part(portion.wanted, book.of(portion.uids)))
+    for number in range(len(wishes.portions)):
+        with without_collector():
+            portion = wishes.portions[number]
+            sums.add(part(portion.wanted, book.of(portion.uids)))
     if whole:
         for entries in book.besides(wishes.uids, nothing.source):
             sums.add(part({}, entries))
