@@ -37,6 +37,8 @@ def backup(file: Path, as_json: bool) -> None:
     from app.store.backup import backup
     from bridges import kept_tables
 
+    if not file.parent.is_dir():
+        raise click.BadParameter(f"there is no folder '{file.parent}': make it first.", param_hint="FILE")
     with bar("rows", go_on="An older file of this name is as it was; say it again for a new one.") as progress:
         told = backup(_engine(), file, clock(), kept_tables(), progress)
     _tell(f"{file}: {told}", told, as_json)

@@ -40,6 +40,12 @@ def test_nothing(shell: Shell) -> None:
     assert shell("run", "show", "seven").exit_code == 2 == int(Exit.NOTHING)
 
 
+def test_a_backup_into_a_folder_that_is_not_there_says_so(shell: Shell) -> None:
+    nowhere = shell("backup", str(shell.folder / "nowhere" / "calbridge.backup"))
+    assert nowhere.exit_code == Exit.NOTHING
+    assert f"there is no folder '{shell.folder / 'nowhere'}': make it first." in nowhere.stderr
+
+
 def test_decide(shell: Shell) -> None:
     window = ("--from", "2030-01-01", "--to", "2030-12-31")
     lessons = [f"UID:{n}\nSUMMARY:Lesson {n}\nDTSTART:203004{n + 1:02}T100000Z" for n in range(9)]
