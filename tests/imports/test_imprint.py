@@ -276,7 +276,7 @@ LIMITS = st.just(Limits()) | st.builds(
 
 
 @given(stories(), st.sampled_from(list(KINDS)), TERMS, st.sampled_from(list(Policy)), LIMITS)
-@settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 def test_whatever_is_passed_over_all_comes_out_as_if_it_had_been_read(
     story: list[tuple[File, str]], kind: str, terms: dict[str, Any], policy: Policy, limits: Limits
 ) -> None:
