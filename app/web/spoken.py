@@ -20,7 +20,7 @@ from app.web.sentences.sentence import Sentence
 from app.web.shown import number
 
 _PLACE = re.compile(r"%\((\w+)\)s")
-REASONS = {"why", "then", "events", "client"}
+REASONS = {"why", "then", "events", "client", "ago", "state", "user"}
 """Places of a pattern in which another sentence stands; `list` is one of several, with commas."""
 _BEFORE = re.compile(r"(?P<name>[^\s:]+): (?P<rest>.+)", re.DOTALL)
 """A sentence that says first of what it speaks: a setting, a calendar."""
@@ -116,7 +116,15 @@ def _filled(name: str, value: str, depth: int) -> str:
         return ", ".join(translated(each, depth=depth) or each for each in value.split(", "))
     if _GROUPED.fullmatch(value):
         return number(int(value.replace(",", "")))
-    return (translated(value, long=True, depth=depth) or value) if name in REASONS else value
+    return _reason(value, depth) if name in REASONS else value
+
+
+def _reason(text: str, depth: int) -> str:
+    """A sentence within another one, whose full stop was left away there."""
+    if told := translated(text, long=True, depth=depth):
+        return told
+    told = translated(f"{text}.", long=True, depth=depth)
+    return told.removesuffix(".") if told else text
 
 
 @cache

@@ -216,7 +216,7 @@ COMPOSED = re.compile(
     r"%\(num\)s (event|write)s?|%\(writes\)s writes in|of which|comes twice|Somebody (changed|deleted) it in"
     r"|The quota is back|It asks us to wait|%\(host\)s (broke off|fell silent|sends an answer|does not take calls)"
     r"|shows no certificate|is this server itself|calls a day, of the|it cannot be empty"
-    r"|Is there such a course|Blackboard opens"
+    r"|Is there such a course|Blackboard opens|rule with BYWEEKNO|sends us on to|about %\(at\)s on"
 )
 """Sentences that the core puts together of several pieces; what it makes of them other tests show."""
 GAP = "\0"

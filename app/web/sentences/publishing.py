@@ -14,6 +14,8 @@ SENTENCES = (
     says("%(client)s last looked %(ago)s ago"),
     says("%(client)s last looked %(ago)s ago; it should have looked again by now"),
     says("%(client)s last looked %(ago)s ago; expect a change to be seen by about %(at)s"),
+    says("%(client)s last looked %(ago)s ago; expect a change to be seen by about %(at)s on %(day)s"),
+    says("%(days)s days"),
     says("there is no such feed"),
     says("there is no such feed any more"),
     says("there is no feed called '%(slug)s'"),

@@ -62,6 +62,7 @@ SENTENCES = (
     says("UNTIL=%(text)s is no time"),
     says("UNTIL=%(text)s is no time: %(why)s"),
     says("%(part)s cannot stand in a %(freq)s rule"),
+    says("%(part)s cannot stand in a %(freq)s rule with BYWEEKNO"),
     says("BYSETPOS stands in it without another BY part"),
     says("there are %(count)s more problems, which are not listed"),
     says("a date written in another way was read"),

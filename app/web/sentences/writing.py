@@ -55,6 +55,7 @@ SENTENCES = (
     says("An import with a dry run shows what it would send."),
     says("Look at the key, the secret and the address in [lms.%(lms)s], and at what the LMS lets this user do."),
     says("Look at the settings of [lms.%(lms)s]."),
+    says("the application's user"),
     says("Is there such a course, is its calendar on, may %(user)s create entries in it?"),
     says("There is no signing in at %(host)s: is it a Learn site?"),
     says("%(host)s has no calendar for this course: there is no such course, or its calendar is off."),
