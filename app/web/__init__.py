@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from functools import partial
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from sqlalchemy.exc import DataError, SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
@@ -168,6 +168,8 @@ def _refused(error: HTTPException) -> Response:
 def _headers(response: Response) -> Response:
     if response.mimetype == "text/html" and not _is_secret():
         response.headers.setdefault("Referrer-Policy", "same-origin")
+    if "caller" in g and access.caller().by_cookie:  # whoever sits there next finds nothing by going back
+        response.headers.setdefault("Cache-Control", "no-store")
     for name, value in EVERYWHERE.items():
         response.headers.setdefault(name, value)
     return response

@@ -95,6 +95,20 @@ class TestPasswords:
         assert sign_in(web).status_code == 303
         assert sign_in(browser(campus), "wrong horse battery").status_code == 401
 
+    @pytest.mark.parametrize("path", ["/", "/admin", "/admin/tokens", "/admin/settings", "/imports", "/api/tokens"])
+    def test_no_browser_shows_a_page_again_to_whoever_sits_there_next(self, campus: Parts, path: str) -> None:
+        web = browser(campus)
+        sign_in(web)
+        answer = web.get(path)
+        assert (answer.status_code, answer.headers.get("Cache-Control")) == (200, "no-store")
+
+    def test_what_is_everybody_s_is_kept_as_ever(self, campus: Parts) -> None:
+        web = browser(campus)
+        sign_in(web)
+        for path in ("/public/anatomy-i.ics", "/static/calbridge.css"):
+            with web.get(path) as answer:
+                assert (answer.status_code, answer.headers.get("Cache-Control") == "no-store") == (200, False)
+
     def test_signing_out_ends_it(self, campus: Parts) -> None:
         web = browser(campus)
         sign_in(web)
