@@ -6,6 +6,7 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from io import BytesIO
+from pathlib import Path
 from typing import get_args
 from zoneinfo import ZoneInfo
 
@@ -337,6 +338,18 @@ def test_a_forecast_is_told_piece_by_piece(app: Flask) -> None:
     )
     assert told in objection
     assert "lang=" not in objection
+
+
+SPECIMENS = (Path(__file__).parent / "sentences.txt").read_text("utf-8").splitlines()
+"""Sentences as the core puts them together of several."""
+
+
+@pytest.mark.parametrize("language", HEAD)
+def test_what_the_core_puts_together_is_told_to_the_last_word(app: Flask, language: str) -> None:
+    for sentence in SPECIMENS:
+        told = said(app, language, sentence)
+        assert "lang=" not in told, sentence
+        assert not ENGLISH_WORDS.search(told), told
 
 
 @pytest.mark.parametrize("state", [State.EDITED, State.DISMISSED])
