@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from flask import Blueprint, Flask, Response, current_app, g, request
 from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException
 
 from app import audit
 from app.store.trouble import is_trouble, sentence
@@ -77,9 +78,17 @@ def _is_one_too_many(status: int) -> bool:
 
 
 def _subjects() -> Iterator[str]:
-    given = {**request.args.to_dict(), **request.form.to_dict(), **(request.view_args or {})}
+    given = {**request.args.to_dict(), **_form(), **(request.view_args or {})}
     for name in SUBJECTS:
         if name in given:
             value = str(given[name])
             shown = value.split("//", 1)[-1].split("/", 1)[0].rpartition("@")[2] if name == "url" else value
             yield f"{name}={shown[:_LONGEST]}"
+
+
+def _form() -> dict[str, str]:
+    """Nothing of a form that cannot be read, or of a body that is too large."""
+    try:
+        return request.form.to_dict()
+    except HTTPException:
+        return {}

@@ -78,3 +78,18 @@ def test_nor_do_those_who_ask_too_often(tmp_path: Path) -> None:
     came = [web.post("/api/feeds/anatomy-i/refresh", headers=header).status_code for _ in range(MOST_REFUSED + 10)]
     noted = [deed.status for _, deed in audit.latest(campus.engine)]
     assert (came.count(200), noted.count(200), noted.count(429)) == (3, 3, MOST_REFUSED)
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/calendar", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded"]
+)
+def test_a_body_that_is_too_large_is_refused_and_noted_all_the_same(tmp_path: Path, kind: str) -> None:
+    campus = open_campus(tmp_path, "imports.max_bytes = 1024")
+    header = {"Authorization": f"Bearer {tokens.add(campus.engine, 'office', NOW)}"}
+    asked = {"calendar": "demo/course/anatomy-1"}
+    answer = browser(campus).post(
+        "/api/imports", query_string=asked, data=b"x" * 100_000, content_type=kind, headers=header
+    )
+    (deed,) = [deed for _, deed in audit.latest(campus.engine)]
+    assert (answer.status_code, deed.who, deed.status) == (413, "token office", 413)
+    assert deed.subject == "calendar=demo/course/anatomy-1"
