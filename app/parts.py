@@ -19,9 +19,11 @@ from alembic.util.exc import CommandError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from app import jobs, retention
+from app import jobs
+from app.care import retention
+from app.care.erasure import Erasure
+from app.care.retention import Retention
 from app.config import Config, ConfigError, zone_of
-from app.erasure import Erasure
 from app.feeds import chores as feed_chores
 from app.feeds.behind import Behind
 from app.feeds.far import DAY, Far
@@ -42,7 +44,6 @@ from app.jobs import Queues
 from app.notices.outbox import Notices
 from app.redis import Bodies, Missing
 from app.refresh import Chore, Refreshes
-from app.retention import Retention
 from app.store.engine import open_engine
 from app.store.keys import key_source
 from app.store.look import hindrance

@@ -13,12 +13,12 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.jobs import Job, Kind, Queues
-from app.logs import about
 from app.refresh import IN_VAIN, Refreshes
 from app.store import schedule, workers
 from app.store.leases import new_holder
 from app.store.workers import Count
-from app.traces import step
+from app.watch.logs import about
+from app.watch.traces import step
 
 PAUSE = 0.2
 """Seconds between two looks into the queues: what a person asks for begins within the second."""

@@ -107,7 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # what a shell starts in the background ignores Ctrl+C, and so would every process that tests start
     signal.signal(signal.SIGINT, signal.default_int_handler)
     stores.require()
-    if config.cache and not hasattr(config, "workerinput"):
+    if getattr(config, "cache", None) and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Notes(config.cache))
 
 

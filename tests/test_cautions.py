@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from click.testing import CliRunner
 
-from app.cautions import cautions
+from app.care.cautions import cautions
 from app.cli import main
 from app.config import parse
 from tests.redis import a_redis

@@ -11,13 +11,13 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, select
 
-from app import audit, tokens
 from app.cli import main
 from app.feeds.feed import Form
 from app.imports.pull import register
 from app.imports.pull.secrets import Secrets
 from app.imports.pull.wish import Wish
 from app.parts import Parts
+from app.people import audit, tokens
 from app.store import tables
 from app.store.leases import Busy, lease
 from bridges.model import CalendarRef, Window

@@ -21,7 +21,7 @@ import requests
 from click.testing import CliRunner
 
 from app.cli import main
-from app.logs import SHOWN
+from app.watch.logs import SHOWN
 from tests.campus import EXAM, LECTURES, calendar
 from tests.deploy.nginx import free_port
 from tests.fakes import web as pages

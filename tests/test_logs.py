@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.config import parse, secrets_of
-from app.logs import about, configure, redacted
+from app.watch.logs import about, configure, redacted
 
 TOKEN = "Zk3_aB9-" * 5 + "xyz"
 

@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from sqlalchemy import func, insert, select
 
 from app import jobs
+from app.care.retention import PORTION, RULES
 from app.cli import main
 from app.config import parse
 from app.imports.record.runs import Ending
 from app.imports.run import NoRun
 from app.parts import Parts, open_parts
-from app.retention import PORTION, RULES
 from app.store import tables
 from app.store.engine import writing
 from app.store.leases import lease

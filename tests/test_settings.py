@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.care.settings import HIDDEN, Setting, censored, effective
 from app.config import Config, load, parse
 from app.origins import DEFAULT, Origin, Where, origins
-from app.settings import HIDDEN, Setting, censored, effective
 
 LEARN = """
 zone = "Europe/Berlin"

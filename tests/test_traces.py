@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app import create_app
 from app.parts import Parts
-from app.traces import begin, redacting, watch
+from app.watch.traces import begin, redacting, watch
 from tests import stores
 from tests.campus import open_campus
 from tests.fakes.wsgi import serving

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.weather import DAY, Sky, weather
+from app.care.weather import DAY, Sky, weather
 from bridges.contract import Quota
 from tests.campus import NOW
 

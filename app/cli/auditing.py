@@ -12,7 +12,7 @@ from app.cli.tables import Column, tell_part
 from app.cli.terminal import moment
 
 if TYPE_CHECKING:
-    from app.audit import Deed
+    from app.people.audit import Deed
     from app.store.slices import Slice
 
 
@@ -24,7 +24,7 @@ def audit_log(wanted: Slice, as_json: bool) -> None:
 
     Example: calbridge audit --search jane --limit 20
     """
-    from app import audit
+    from app.people import audit
 
     joined = parts()
     columns: Sequence[Column[tuple[int, Deed]]] = [

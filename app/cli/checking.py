@@ -58,7 +58,7 @@ def answering(section: str, url: str) -> str:
 
 def warn(config: Config) -> None:
     """Say on standard error what is dangerous about these settings."""
-    from app.cautions import cautions
+    from app.care.cautions import cautions
 
     path = config_file()
     text, mode = "", 0

@@ -18,10 +18,10 @@ from app.cli.terminal import moment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.connections import Connected, Trial
-    from app.settings import Setting
+    from app.care.connections import Connected, Trial
+    from app.care.settings import Setting
+    from app.care.weather import Weather
     from app.store.slices import Slice
-    from app.weather import Weather
 
 
 @click.command("connections")
@@ -31,7 +31,7 @@ def connections_command(as_json: bool) -> None:
 
     Example: calbridge connections
     """
-    from app.connections import every_one
+    from app.care.connections import every_one
 
     joined = parts()
     columns: Sequence[Column[Connected]] = [
@@ -63,7 +63,7 @@ def check_connections(names: tuple[str, ...], as_json: bool) -> None:
 
     Exit status: 0 all answer, 1 one does not.
     """
-    from app.connections import tried
+    from app.care.connections import tried
     from bridges.contract import Source
 
     joined = parts()
@@ -94,8 +94,8 @@ def quota(as_json: bool) -> None:
 
     Exit status: 0 it lasts, 1 feeds are read less often at an LMS.
     """
-    from app.connections import weathers
-    from app.weather import Sky
+    from app.care.connections import weathers
+    from app.care.weather import Sky
 
     joined = parts()
     found = list(weathers(joined).values())
@@ -119,8 +119,8 @@ def settings(wanted: Slice, as_json: bool) -> None:
 
     Example: calbridge settings --search imports --all
     """
+    from app.care.settings import effective
     from app.config import load
-    from app.settings import effective
     from app.store.slices import part_of_all
 
     columns: Sequence[Column[Setting]] = [

@@ -13,9 +13,9 @@ from app.cli.terminal import moment, say, say_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.accounts import Account
+    from app.people.accounts import Account
+    from app.people.tokens import Token
     from app.store.slices import Slice
-    from app.tokens import Token
     from bridges.model import Calendar
 
 
@@ -36,7 +36,7 @@ def token_add(name: str, scope: str, as_json: bool) -> None:
 
     Example: calbridge token add timetable-office --scope import
     """
-    from app import tokens
+    from app.people import tokens
 
     joined = parts()
     made = tokens.add(joined.engine, name, joined.now(), tokens.Scope(scope))
@@ -53,7 +53,7 @@ def token_list(as_json: bool) -> None:
 
     Example: calbridge token list
     """
-    from app import tokens
+    from app.people import tokens
 
     joined = parts()
     columns: Sequence[Column[Token]] = [
@@ -72,7 +72,7 @@ def token_revoke(name: str) -> None:
 
     Example: calbridge token revoke timetable-office
     """
-    from app import tokens
+    from app.people import tokens
 
     if not tokens.revoke(parts().engine, name):
         raise ValueError(f"there is no token called '{name}'")
@@ -94,7 +94,7 @@ def admin_set(name: str, password: str) -> None:
 
     Example: calbridge admin set jane
     """
-    from app import accounts
+    from app.people import accounts
 
     joined = parts()
     new = accounts.put(joined.engine, name, password, joined.now())
@@ -108,7 +108,7 @@ def admin_list(as_json: bool) -> None:
 
     Example: calbridge admin list
     """
-    from app import accounts
+    from app.people import accounts
 
     joined = parts()
     columns: Sequence[Column[Account]] = [
@@ -126,7 +126,7 @@ def admin_remove(name: str) -> None:
 
     Example: calbridge admin remove jane
     """
-    from app import accounts
+    from app.people import accounts
 
     if not accounts.remove(parts().engine, name):
         raise ValueError(f"there is no administrator called '{name}'")
@@ -148,7 +148,7 @@ def link_list(wanted: Slice, as_json: bool) -> None:
 
     Example: calbridge link list --search jdoe
     """
-    from app.connections import linked
+    from app.care.connections import linked
     from app.store.slices import part_of_all
 
     found = part_of_all(linked(parts()), wanted, lambda one: f"{one[1].ref} {one[1].name}")

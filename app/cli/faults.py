@@ -42,7 +42,7 @@ def _meant() -> tuple[type[Exception], ...]:
     """What the program raises on purpose, with a sentence. ConfigError, NotACalendar and BadBackup are ValueErrors."""
     from alembic.util.exc import CommandError
 
-    from app.erasure import NotPurged
+    from app.care.erasure import NotPurged
     from app.feeds.feed import Disabled, NotReady, Unknown
     from app.store.migrate import NewerStore, OlderStore
     from bridges.errors import BridgeError

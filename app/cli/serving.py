@@ -48,8 +48,8 @@ def serve(processes: int, host: str | None, port: int | None, worker: bool) -> N
 
 
 def _listen(joined: Parts, host: str, port: int, worker: bool, processes: int) -> None:
-    from app import tokens
-    from app.web.access import is_loopback
+    from app.people import tokens
+    from app.web.door.access import is_loopback
 
     if not is_loopback(f"[{host}]" if ":" in host else host) and not tokens.any_made(joined.engine):
         raise ValueError(
@@ -133,9 +133,9 @@ def work_command(tied: int | None) -> None:
 
     from app.config import secrets_of
     from app.jobs import strands
-    from app.logs import configure
     from app.tied import end_with
-    from app.traces import begin
+    from app.watch.logs import configure
+    from app.watch.traces import begin
     from app.work import Worker
 
     stop = Event()

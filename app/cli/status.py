@@ -14,7 +14,7 @@ from app.cli.tables import Column, tell
 from app.cli.terminal import moment, say, say_json
 
 if TYPE_CHECKING:
-    from app.status import Line
+    from app.care.status import Line
 
 
 @click.command()
@@ -26,7 +26,7 @@ def status(as_json: bool) -> None:
 
     Exit status: 0 all is well, 1 something wants attention.
     """
-    from app.status import status
+    from app.care.status import status
 
     joined = parts()
     lines, now = status(joined), joined.now()

@@ -14,7 +14,7 @@ from app.cli.tables import Column, tell
 from app.cli.terminal import say_json
 
 if TYPE_CHECKING:
-    from app.waiting import Waiting
+    from app.care.waiting import Waiting
 
 Row = tuple[str, str, str, str]
 """What waits, where, why, and what to say."""
@@ -29,7 +29,7 @@ def waiting(as_json: bool) -> None:
 
     Exit status: 0 nothing does, 3 something does.
     """
-    from app.waiting import waiting
+    from app.care.waiting import waiting
 
     found = waiting(parts())
     if as_json:

@@ -11,47 +11,22 @@ from werkzeug.exceptions import HTTPException
 
 from app.feeds.feed import Unknown
 from app.ics import NotACalendar
-from app.metrics import Counted, Metrics
 from app.parts import Parts
 from app.store.leases import Busy
 from app.store.trouble import UNFIT, is_trouble, sentence
-from app.web import (
-    access,
-    admin,
-    admin_keys,
-    api,
-    approvals,
-    audited,
-    batches,
-    doctor,
-    drift,
-    drift_pages,
-    events,
-    explain,
-    feed_pages,
-    feeds,
-    feeds_api,
-    health,
-    house,
-    imports_pages,
-    language,
-    limited,
-    linking,
-    lti,
-    navigation,
-    pages,
-    reference,
-    session,
-    shown,
-    signin,
-    spoken,
-    subscribe,
-    subscriptions,
-    subscriptions_pages,
-    uploads,
-)
-from app.web.callers import is_signed
+from app.watch.metrics import Counted, Metrics
+from app.web import feeds, health, language, spoken, uploads
+from app.web.api import batches, drift, events, explain, house, limited, reference, subscriptions
+from app.web.api import feeds as feeds_api
+from app.web.api import imports as imports_api
+from app.web.door import access, audited, lti, session, signin
+from app.web.door.callers import is_signed
 from app.web.lane import EVERYWHERE, Lane
+from app.web.pages import admin, approvals, doctor, keys, linking, navigation, shown, start, subscribe
+from app.web.pages import drift as drift_pages
+from app.web.pages import feeds as feeds_pages
+from app.web.pages import imports as imports_pages
+from app.web.pages import subscriptions as subscriptions_pages
 from app.web.problems import answer
 from app.web.proxied import Proxied
 from app.web.traced import trace
@@ -96,14 +71,14 @@ def flask_app(parts: Parts) -> Flask:
         audited.bp,
         feeds.bp,
         subscribe.bp,
-        pages.bp,
+        start.bp,
         imports_pages.bp,
         subscriptions_pages.bp,
         drift_pages.bp,
         admin.bp,
-        admin_keys.bp,
-        feed_pages.bp,
-        api.bp,
+        keys.bp,
+        feeds_pages.bp,
+        imports_api.bp,
         batches.bp,
         feeds_api.bp,
         house.bp,

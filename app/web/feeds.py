@@ -19,7 +19,7 @@ from app.feeds.dialects import FOR
 from app.feeds.feed import AT_EVERY_ADDRESS, ENDINGS, Disabled, Form, Lapsed, NotReady, Snapshot, Unknown
 from app.feeds.narrow import Wish
 from app.feeds.schema import SCHEMAS
-from app.web.guesses import Guesses
+from app.web.door.guesses import Guesses
 from app.web.lane import ALWAYS, FOR_SCRIPTS, FRESH_SECONDS, gzip_is_better, ready
 
 if TYPE_CHECKING:

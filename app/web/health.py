@@ -10,8 +10,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.store import workers
 from app.store.migrate import is_current
-from app.web import access
 from app.web.answers import as_json
+from app.web.door import access
 
 bp = Blueprint("health", __name__)
 

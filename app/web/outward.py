@@ -11,7 +11,7 @@ from threading import Lock
 
 from flask import current_app
 
-from app.web import access
+from app.web.door import access
 from bridges.errors import Transient
 
 MOST = 4

@@ -15,9 +15,9 @@ from flask import Flask
 from markupsafe import Markup, escape
 
 from app.web.language import SOURCE, catalogue, language
+from app.web.pages.shown import number
 from app.web.sentences import SENTENCES
 from app.web.sentences.sentence import Sentence
-from app.web.shown import number
 
 _PLACE = re.compile(r"%\((\w+)\)s")
 REASONS = {"why", "then", "events", "client", "ago", "state", "user"}

@@ -19,7 +19,7 @@ from app.imports.run import Match, Mode, Run
 from app.imports.subscription import Import
 from app.imports.window import window_of
 from app.parts import Parts
-from app.web import access
+from app.web.door import access
 from bridges.model import CalendarRef
 
 Word = TypeVar("Word", bound=StrEnum)

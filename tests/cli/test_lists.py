@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app import audit, create_app
-from app.audit import Deed
+from app import create_app
 from app.parts import Parts
+from app.people import audit
+from app.people.audit import Deed
 from app.store import tables
 from app.store.slices import Part, Slice, part_of_all
 from tests.campus import EXAM, LECTURES, browser, calendar

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from sqlalchemy import update
 
+from app.care.status import Line, status
 from app.imports.pull import register
 from app.imports.pull.wish import Wish
 from app.imports.run import Mode
 from app.parts import Parts
-from app.status import Line, status
 from app.store import tables, workers
 from bridges.model import CalendarRef, Window
 from tests.campus import EXAM, LECTURES, NOW, calendar, open_campus

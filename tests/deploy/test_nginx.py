@@ -14,7 +14,7 @@ import requests
 from app import create_app
 from app.config import Imports, Server
 from app.parts import Parts
-from app.web.guesses import MOST
+from app.web.door.guesses import MOST
 from tests.campus import open_campus
 from tests.deploy.nginx import NAME, PATIENCE, SHIPPED, Nginx, free_port, nginx
 from tests.deploy.served import calbridge

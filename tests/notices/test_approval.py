@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from app import tokens
 from app.config import parse
 from app.imports.record.runs import Ending
 from app.imports.run import Outcome
 from app.notices.ticket import opened, sealed, ticket_for
 from app.parts import Parts, open_parts
+from app.people import tokens
 from bridges.model import CalendarRef, Window
 from tests import stores
 from tests.campus import NOW, browser, calendar, open_campus

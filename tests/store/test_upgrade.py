@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, func, select
 
-from app import accounts, tokens
 from app.config import parse
 from app.feeds.feed import Form
 from app.imports.record.runs import Ending
 from app.parts import Parts, open_parts
+from app.people import accounts, tokens
 from app.store import tables
 from app.store.backup import restore
 from app.store.engine import open_engine

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema_rs
 from flask import Flask, Response, current_app, request, request_finished
 
-from app.web.openapi import document
+from app.web.api.openapi import document
 
 TOLD_ELSEWHERE = {405}
 """What no document has: the methods that are not in it."""

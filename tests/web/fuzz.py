@@ -24,8 +24,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.specs.openapi import checks
 
-from app import tokens
 from app.config import Api
+from app.people import tokens
 from app.web import flask_app
 from tests import stores
 from tests.campus import EXAM, LECTURES, NOW, calendar

@@ -19,7 +19,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.web import flask_app
-from app.web.openapi import document
+from app.web.api.openapi import document
 from bridges.model import CalendarRef, Window
 from tests import stores
 from tests.campus import EXAM, LECTURES, NOW, calendar

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from app import tokens
 from app.parts import Parts
+from app.people import tokens
 from tests.campus import NOW, browser, open_campus
 
 WRITE = "/api/feeds/{}/refresh"

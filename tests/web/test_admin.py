@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from app import accounts, audit, tokens
+from app.care.waiting import waiting
 from app.imports.drift.changes import Policy
 from app.imports.pull.wish import Wish
 from app.imports.record.runs import Ending
 from app.parts import Parts
+from app.people import accounts, audit, tokens
+from app.people.tokens import Scope
 from app.store import workers
 from app.store.quota import StoreMeter
-from app.tokens import Scope
-from app.waiting import waiting
 from bridges.contract import Quota
 from bridges.model import CalendarRef, Window
 from tests.campus import EXAM, LECTURES, NOW, browser, calendar, open_campus

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
-from app import connections
+from app.care import connections
 from app.config import parse
 from app.parts import Parts, open_parts
 from app.store.leases import Busy, lease

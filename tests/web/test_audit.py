@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from app import audit, tokens
 from app.parts import Parts
-from app.web.audited import MOST_REFUSED
+from app.people import audit, tokens
+from app.web.door.audited import MOST_REFUSED
 from tests.campus import NOW, browser, open_campus
 
 

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from icalendar import Calendar
 
 from app.parts import Parts
-from app.tokens import add as let_in
+from app.people.tokens import add as let_in
 from tests.campus import browser, open_campus
 
 COURSE, CAMPUS = "demo/course/anatomy-1", "demo/institution"

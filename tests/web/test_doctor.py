@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.parts import Parts
-from app.web.doctor import MOST
+from app.web.pages.doctor import MOST
 from tests.campus import browser, open_campus
 from tests.doctor.test_rules import CLEAN, FAULTS, changed, raw
 

@@ -14,9 +14,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import audit, create_app, tokens
+from app import create_app
 from app.imports.pull.wish import Wish
 from app.parts import Parts
+from app.people import audit, tokens
 from app.store import workers
 from bridges.model import CalendarRef, Window
 from tests.campus import NOW, calendar, open_campus

@@ -14,7 +14,7 @@ from werkzeug.test import Client
 
 from app import create_app
 from app.feeds.serve import Feeds
-from app.web.guesses import HOUR, MANY, MOST, SPAN, Guesses, neighbourhood
+from app.web.door.guesses import HOUR, MANY, MOST, SPAN, Guesses, neighbourhood
 from app.web.proxied import Proxied
 from tests.campus import open_campus
 from tests.feeds.world import COURSE, MONDAY, World, lesson, new_world

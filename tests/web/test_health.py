@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from app import tokens
 from app.feeds.feed import Form
 from app.parts import Parts
+from app.people import tokens
 from app.store import workers
 from app.store.engine import writing
 from app.store.quota import StoreMeter

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app import accounts, tokens
 from app.parts import Parts
+from app.people import accounts, tokens
 from app.store import workers
 from tests.campus import NOW, browser, open_campus
 

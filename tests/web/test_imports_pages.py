@@ -10,9 +10,9 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import accounts
 from app.imports.record.runs import Ending
 from app.parts import Parts
+from app.people import accounts
 from tests.campus import EXAM, LECTURES, NOW, browser, calendar, open_campus
 
 INTO = "demo/course/statistics"

@@ -22,8 +22,8 @@ from app.imports.deciding.forecast import Forecast
 from app.imports.deciding.plan import Desired, Entry, Spared, State
 from app.imports.record.report import spared_note
 from app.parts import Parts
-from app.web import shown
 from app.web.language import COOKIE, LANGUAGES, chosen, gettext
+from app.web.pages import shown
 from app.web.spoken import listed, plain, spoken
 from bridges.model import AllDay, CalendarRef, Event, Kind, OccurrenceId, RemoteRef, Timed
 from tests.campus import EXAM, LECTURES, NOW, calendar, open_campus

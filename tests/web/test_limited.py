@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app import tokens
 from app.parts import Parts
+from app.people import tokens
 from app.redis import Tallies
-from app.web.pace import SPAN, Here
+from app.web.door.pace import SPAN, Here
 from tests.campus import NOW, browser, open_campus
 from tests.redis import a_redis
 

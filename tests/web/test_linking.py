@@ -19,11 +19,12 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import create_app, tokens
+from app import create_app
 from app.cli import main
 from app.config import parse
 from app.parts import Parts, open_parts
-from app.web.linking import COOKIE, PATIENCE
+from app.people import tokens
+from app.web.pages.linking import COOKIE, PATIENCE
 from bridges.errors import Denied
 from bridges.model import CalendarRef, Horizon, Kind
 from tests import stores

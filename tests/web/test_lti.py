@@ -19,9 +19,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
-from app import audit
 from app.config import ConfigError, parse
 from app.parts import Parts, open_parts
+from app.people import audit
 from app.store import tables
 from tests import stores
 from tests.campus import LECTURES, NOW, browser, calendar
@@ -648,7 +648,7 @@ class TestFrames:
         assert "/lti/login" not in page.text
 
     def test_an_administrators_session_and_a_launch_do_not_mix(self, visitor: Visitor, parts: Parts) -> None:
-        from app import accounts
+        from app.people import accounts
 
         accounts.put(parts.engine, "ada", "correct horse battery", NOW - timedelta(minutes=1))
         visitor.post("/sign-in", data={"name": "ada", "password": "correct horse battery"})

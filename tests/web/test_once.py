@@ -13,9 +13,9 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from app import audit, tokens
-from app.answered import Answers, Kept
 from app.parts import Parts, open_parts
+from app.people import audit, tokens
+from app.people.answered import Answers, Kept
 from app.store import tables
 from app.web import flask_app
 from bridges.errors import Transient

@@ -13,11 +13,11 @@ import pytest
 from flask import Response
 from flask.testing import FlaskClient
 
-from app import tokens
+from app.people import tokens
 from app.web import uploads
-from app.web.openapi_words import ROOMS
-from app.web.shapes.common import MOST
-from app.web.shapes.runs import Upload
+from app.web.api.shapes.common import MOST
+from app.web.api.shapes.runs import Upload
+from app.web.api.words import ROOMS
 from tests.campus import NOW, browser, open_campus
 from tests.fakes.web import LECTURE, answer, serving
 from tests.test_refresh import Campus

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flask import Response
 
-from app.web.openapi import document
+from app.web.api.openapi import document
 from tests.web.fuzz import ENDLESS, Fuzz, fuzzing
 
 EXAMPLES, SEED = 4, 20261020

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from werkzeug.test import TestResponse
 
-from app import tokens
-from app.tokens import Scope
+from app.people import tokens
+from app.people.tokens import Scope
 from app.web import flask_app
 from app.web.outward import EACH, MOST, Outward
 from bridges.errors import Transient

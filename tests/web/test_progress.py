@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.parts import Parts
-from app.web.events import MOST_LISTENERS, stream
+from app.web.api.events import MOST_LISTENERS, stream
 from tests.campus import EXAM, LECTURES, browser, calendar, open_campus
 from tests.imports.attended import attended
 from tests.imports.slow import until

@@ -9,10 +9,11 @@ import pytest
 from flask import Flask, request
 from werkzeug.test import TestResponse
 
-from app import accounts, create_app
+from app import create_app
 from app.config import ConfigError, parse
 from app.parts import Parts
-from app.web.guesses import MOST
+from app.people import accounts
+from app.web.door.guesses import MOST
 from app.web.proxied import Proxied
 from tests.campus import open_campus
 

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from app.feeds.serve import Feeds
-from app.web.guesses import MOST
+from app.web.door.guesses import MOST
 from bridges.errors import Transient
 from bridges.model import CalendarRef, Kind
 from tests.feeds.world import COURSE, World, lesson, new_world

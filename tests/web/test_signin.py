@@ -15,10 +15,11 @@ from flask.testing import FlaskClient
 from joserfc.jwk import RSAKey
 from werkzeug.test import TestResponse
 
-from app import accounts, create_app, tokens
+from app import create_app
 from app.config import parse
 from app.parts import Parts, open_parts
-from app.web.signin import TRIES, Tries
+from app.people import accounts, tokens
+from app.web.door.signin import TRIES, Tries
 from tests import stores
 from tests.campus import LECTURES, NOW, browser, calendar, open_campus
 from tests.fakes.oidc import FakeOidc, provider

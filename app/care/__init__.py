@@ -1,0 +1,1 @@
+"""What an administrator looks after: how all stands, what waits, what is kept and for how long."""
