@@ -4,10 +4,10 @@ import os
 
 from app import create_app
 from app.config import config_path, load, secrets_of
-from app.logs import configure
 from app.parts import open_parts
 from app.tied import end_with
-from app.traces import begin
+from app.watch.logs import configure
+from app.watch.traces import begin
 
 if "CALBRIDGE_TIED" in os.environ:  # set by `calbridge serve`, whose child this is
     end_with(int(os.environ["CALBRIDGE_TIED"]))
