@@ -118,9 +118,9 @@ def meanwhile(work: Callable[[], object]) -> Iterator[Mapping[str, float]]:
         thread.join()
 
 
-def until(happened: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for it. AssertionError where it does not happen."""
+def until(happened: Callable[[], bool], seconds: float = 20.0, stands: Callable[[], object] = lambda: "") -> None:
+    """Wait for it. AssertionError where it does not happen, with what `stands` tells then."""
     deadline = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < deadline, "it did not happen"
+        assert time.monotonic() < deadline, f"it did not happen. {stands()}"
         time.sleep(0.02)
