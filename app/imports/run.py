@@ -25,7 +25,7 @@ from app.imports.drift.changes import Drift
 from app.imports.drift.changes import Policy as DriftPolicy
 from app.imports.drift.policies import Policies
 from app.imports.reading import Files, Read
-from app.imports.record.held import RESUMABLE, TAKEN_UP, TRIED_AGAIN, HeldImports
+from app.imports.record.held import RESUMABLE, TAKEN_UP, TRIED_AGAIN, FileGone, HeldImports
 from app.imports.record.imprints import Imprints
 from app.imports.record.outcome import Outcome
 from app.imports.record.pages import Pages
@@ -163,13 +163,16 @@ class Imports:
         """
         with lease(self._engine, f"run {run}", self._now):
             waiting = self.get(run)
-            job = self._held.job(waiting, TAKEN_UP, "wait for a worker")
             try:
+                job = self._held.job(waiting, TAKEN_UP, "wait for a worker")
                 if self._held.tried(run, again=True) > MOST_TRIES:
                     raise Denied(f"It was begun {MOST_TRIES} times, and its worker died each time.")
                 return self._taken_up(waiting, job, stopping)
             except (NotACalendar, BridgeError) as error:
                 self._give_up(waiting, str(error))
+                return None
+            except FileGone:
+                self._give_up(waiting, "Its file is not kept any more: import it again.")
                 return None
 
     def _taken_up(self, waiting: Run, job: Import, stopping: Callable[[], bool]) -> Outcome:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, delete, event, select, update
 
 from app.imports.record.runs import Ending, Run
 from app.imports.run import MOST_TRIES, Imports, NotWaiting
@@ -155,10 +156,47 @@ def test_what_kills_its_worker_each_time_is_given_up(engine: Engine, desk: Impor
     assert "its worker died each time" in failed.report["stopped"]
 
 
+class Killed(BaseException):
+    """What no code of ours answers to."""
+
+
+@contextmanager
+def dying_when_told(engine: Engine, state: Ending) -> Iterator[None]:
+    """Whoever tells the store of this state dies before it is told."""
+
+    def die(connection: object, cursor: object, statement: str, parameters: Any, *rest: object) -> None:
+        values = parameters.values() if isinstance(parameters, dict) else parameters
+        if statement.startswith("UPDATE import_run") and state.value in values:
+            raise Killed
+
+    event.listen(engine, "before_cursor_execute", die)
+    yield
+    event.remove(engine, "before_cursor_execute", die)
+
+
+def test_a_worker_that_dies_at_the_very_end_is_followed(desk: Imports, engine: Engine, lms: SlowLms) -> None:
+    run = desk.queue(Import(timetable(5), BIG, TERM))
+    with dying_when_told(engine, Ending.DONE), pytest.raises(Killed):
+        desk.take_up(run.id)
+    assert desk.due() == [(run.id, BIG)]
+    desk.take_up(run.id)
+    assert (desk.get(run.id).state, len(lms.standing(BIG)), desk.due()) == (Ending.DONE, 5, [])
+
+
+def test_one_whose_file_is_lost_ends_and_says_so(desk: Imports, engine: Engine) -> None:
+    run = desk.queue(Import(timetable(5), BIG, TERM))
+    with writing(engine) as connection:
+        connection.execute(delete(tables.held_import))
+    desk.take_up(run.id)
+    lost = desk.get(run.id)
+    assert (lost.state, desk.due()) == (Ending.FAILED, [])
+    assert lost.report == {**(lost.report or {}), "stopped": "Its file is not kept any more: import it again."}
+
+
 def test_another_worker_takes_over_from_one_that_was_killed(tmp_path: Path) -> None:
     """kill -9, for real, of a process in the midst of its work."""
     parts, there = campus(tmp_path)
-    run = parts.imports.queue(Import(timetable(200), there, TERM))
+    run = parts.imports.queue(Import(timetable(600), there, TERM))
     command = [sys.executable, "-m", "tests.imports.queued", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as worker:
         until(lambda: (parts.imports.standing(run.id)[1] or {}).get("done", 0) > 5)
@@ -169,5 +207,5 @@ def test_another_worker_takes_over_from_one_that_was_killed(tmp_path: Path) -> N
         until(lambda: over(parts.imports, run), 60, lambda: (parts.imports.get(run.id), leased(parts.engine)))
     assert parts.imports.get(run.id).state is Ending.DONE
     found = parts.source("demo").read(there, TERM)
-    assert sum(each.event.title.startswith("lecture ") for each in found) == 200
+    assert sum(each.event.title.startswith("lecture ") for each in found) == 600
     parts.close()

@@ -30,6 +30,10 @@ TAKEN_UP = frozenset({Ending.QUEUED, Ending.RUNNING})
 TRIED_AGAIN = frozenset({Ending.DONE, Ending.PAUSED, Ending.LEFT, Ending.FAILED})
 
 
+class FileGone(NotWaiting):
+    """The file of the run is not kept (any more)."""
+
+
 class HeldImports:
     """The table of the files. A file is as large as the reader takes it, and is kept compressed."""
 
@@ -59,7 +63,7 @@ class HeldImports:
         if run.state not in states:
             raise NotWaiting(f"run {run.id} does not {wanted}: it is {run.state}")
         if row is None:
-            raise NotWaiting(f"run {run.id} does not {wanted}: it is {run.state}, and its file is not kept (any more)")
+            raise FileGone(f"run {run.id} does not {wanted}: it is {run.state}, and its file is not kept (any more)")
         job = import_of(restored(row.data), run.calendar, run.source, row.terms)
         return job if job.part is None else replace(job, data=self._routed(job.part.batch))
 

@@ -265,7 +265,7 @@ class Works:
         plan = plan_to_json(outcome.plan, outcome.lines)
         if waiting is not None and outcome.state in GOES_ON:
             plan = waiting.plan or plan  # another yes takes up what this one was given to
-        self._keep(case, run, outcome)
+        stays = self._keep(case, run, outcome)
         more: dict[str, Any] = {"forecast": outcome.forecast, "read_count": outcome.events}
         more |= {"reading": outcome.reading_to_json()} if case.job else {}
         if basis and outcome.settles_all:
@@ -274,6 +274,8 @@ class Works:
         self._keep_pages(run, outcome, plan, waiting)
         self._remember(case, outcome)
         self.runs.end(run, outcome.state, plan, report, **more)
+        if not stays:  # not before: a run that was begun and has no file any more could never be taken up
+            self.held.forget(run)
         if outcome.report and (outcome.report.done or outcome.report.left):
             self.changed(case.ledger.calendar)
 
@@ -298,18 +300,19 @@ class Works:
             known = imprint and replace(imprint, revision=ledger.revision())
             Imprints(self.engine).keep(ledger.calendar, purpose.source, known, self.now())
 
-    def _keep(self, case: Case, run: int, outcome: Outcome) -> None:
-        """The file is kept while something may still be done with it."""
+    def _keep(self, case: Case, run: int, outcome: Outcome) -> bool:
+        """The file is kept while something may still be done with it; whether it is."""
         job, now = case.job, self.now()
         refused = outcome.report is not None and outcome.report.refused
         if job is None:
-            return
+            return True
         if outcome.state is Ending.HELD:
             self.held.keep(run, job, outcome.objections, now + self.policy.hold_for)
         elif outcome.state in GOES_ON or (outcome.state is Ending.DONE and refused):
             self.held.keep(run, job, (), now + self.policy.keep_for)
         else:
-            self.held.forget(run)
+            return False
+        return True
 
 
 def lease_name(calendar: CalendarRef) -> str:
