@@ -54,21 +54,29 @@ class Program(click.Group):
                 formatter.write_dl(rows)
 
     def invoke(self, context: click.Context) -> Any:
-        from app.cli.faults import Stopped, is_closed_pipe, told
+        from app.cli.faults import interruption, is_closed_pipe, told
 
         try:
             return super().invoke(context)
-        except Stopped as stopped:
-            _end(context, f"stopped. {stopped}", Exit.STOPPED)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo(err=True)
-            _end(context, "stopped.", Exit.STOPPED)
+        except (KeyboardInterrupt, click.Abort) as stopped:
+            _end_stopped(context, stopped)
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
             if is_closed_pipe(error):
                 raise
+            if stopped := interruption(error):
+                _end_stopped(context, stopped)
             _end(context, *told(error))
+
+
+def _end_stopped(context: click.Context, stopped: BaseException) -> NoReturn:
+    from app.cli.faults import Stopped
+
+    if isinstance(stopped, Stopped):
+        _end(context, f"stopped. {stopped}", Exit.STOPPED)
+    click.echo(err=True)
+    _end(context, "stopped.", Exit.STOPPED)
 
 
 def _end(context: click.Context, sentence: str, status: Exit) -> NoReturn:

@@ -33,6 +33,16 @@ def told(error: Exception) -> tuple[str, Exit]:
     return FAULT.format(kind=type(error).__name__, error=error), Exit.FAULT
 
 
+def interruption(error: BaseException) -> KeyboardInterrupt | None:
+    """The Ctrl-C that this error came of: a driver that is cut off in the midst of a question may answer with its own."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, KeyboardInterrupt):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
 def is_closed_pipe(error: Exception) -> bool:
     """Whether nobody reads any more what is printed: 'head' has seen enough."""
     return isinstance(error, OSError) and error.errno == errno.EPIPE

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.exits import Exit, of_check, of_run, of_visit
+from app.cli.faults import interruption
 from app.imports.drift.drifts import Look
 from app.imports.pull.subscriptions import What
 from app.imports.record.runs import Ending
@@ -92,6 +93,17 @@ def test_stopped(shell: Shell) -> None:
     done = shell("erase-person", "demo/person/ann", input="n\n")
     assert (done.exit_code, done.stderr.strip().splitlines()[-1]) == (Exit.STOPPED, "calbridge: stopped.")
     assert int(Exit.STOPPED) == 130
+
+
+def test_what_a_driver_says_when_it_is_stopped_is_a_stop_too() -> None:
+    try:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("another command is already in progress")
+    except RuntimeError as error:
+        assert isinstance(interruption(error), KeyboardInterrupt)
+    assert interruption(RuntimeError()) is None
 
 
 def test_a_reader_who_has_seen_enough_is_no_fault(shell: Shell) -> None:

@@ -15,6 +15,7 @@ from icalendar import Calendar
 from app.feeds.feed import Form
 from app.feeds.serve import Feeds
 from bridges.model import CalendarRef, Kind, Status
+from tests import stores
 from tests.feeds.world import COURSE, HOUR, MONDAY, World, lesson, new_world
 
 DAY = timedelta(days=1)
@@ -98,7 +99,7 @@ def test_another_process_and_another_order_give_the_same_bytes(feeds: Feeds, wor
     assert len(bodies) == 1
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=stores.few(20), deadline=None)
 @given(
     story=st.lists(
         st.one_of(

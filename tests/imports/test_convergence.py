@@ -14,6 +14,7 @@ from bridges.contract import Tools
 from bridges.errors import Transient
 from bridges.local import LocalBridge, LocalSettings
 from bridges.model import Event, OccurrenceId
+from tests import stores
 from tests.imports.bench import HERE, NOW, SCOPE, Bench, at, day, single, slot
 from tests.imports.lms import KINDS, SHAPES, Crash, Fault, Faulty, faulty, lms_of
 
@@ -116,6 +117,6 @@ class LocalImports(RuleBasedStateMachine):
 
 
 TestImports = Imports.TestCase
-TestImports.settings = settings(max_examples=150, stateful_step_count=15, deadline=None)
+TestImports.settings = settings(max_examples=stores.few(150), stateful_step_count=15, deadline=None)
 TestLocalImports = LocalImports.TestCase
-TestLocalImports.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+TestLocalImports.settings = settings(max_examples=stores.few(60), stateful_step_count=15, deadline=None)

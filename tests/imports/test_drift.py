@@ -21,6 +21,7 @@ from app.imports.record.report import Deed
 from app.imports.record.runs import Ending
 from bridges.errors import Denied, Transient
 from bridges.model import Calendar, CalendarRef, Event, Found, RemoteRef, Window
+from tests import stores
 from tests.imports.bench import HERE, HOUR, at
 from tests.imports.lms import KINDS, BatchLms, Crash, Fault, Faulty, FaultyBatches, MemoryLms
 from tests.imports.test_run import NOW, OSLO, Desk, calendar, vevent
@@ -419,6 +420,6 @@ class ShownFaultyBatches(_Shown, FaultyBatches):
 
 
 TestPeople = People.TestCase
-TestPeople.settings = settings(max_examples=60, stateful_step_count=15, deadline=None)
+TestPeople.settings = settings(max_examples=stores.few(60), stateful_step_count=15, deadline=None)
 TestOverwritingAlways = Overwriting.TestCase
-TestOverwritingAlways.settings = settings(max_examples=40, stateful_step_count=12, deadline=None)
+TestOverwritingAlways.settings = settings(max_examples=stores.few(40), stateful_step_count=12, deadline=None)

@@ -31,6 +31,7 @@ from app.imports.subscription import Import
 from app.imports.writing.ledger import Ledger
 from app.store import tables
 from app.store.engine import writing
+from tests import stores
 from tests.imports.bench import HERE
 from tests.imports.lms import KINDS, UNFIT, UNWANTED
 from tests.imports.test_drift import ShownLms, Watched
@@ -276,7 +277,7 @@ LIMITS = st.just(Limits()) | st.builds(
 
 
 @given(stories(), st.sampled_from(list(KINDS)), TERMS, st.sampled_from(list(Policy)), LIMITS)
-@settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=stores.few(25), suppress_health_check=list(HealthCheck))
 def test_whatever_is_passed_over_all_comes_out_as_if_it_had_been_read(
     story: list[tuple[File, str]], kind: str, terms: dict[str, Any], policy: Policy, limits: Limits
 ) -> None:
@@ -404,7 +405,7 @@ def test_a_spoiled_imprint_is_none(twins: Twins) -> None:
 
 
 @given(st.binary(max_size=40), st.integers(0, 2000))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=stores.few(100))
 def test_no_bytes_are_too_odd_for_an_imprint(noise: bytes, at: int) -> None:
     data = imprint(with_series(*LESSONS))
     known = imprint_from_bytes(data)

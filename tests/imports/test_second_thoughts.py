@@ -13,6 +13,7 @@ from app.imports.record.outcome import Outcome
 from app.imports.record.runs import Ending
 from app.imports.run import Imports, Mode, NoRun
 from bridges.model import Event
+from tests import stores
 from tests.imports.bench import HERE, at
 from tests.imports.lms import KINDS, SHAPES, Crash, Fault, MemoryLms, faulty, lms_of
 from tests.imports.test_run import TERM, Desk, calendar, vevent
@@ -127,4 +128,4 @@ def event(content: Content) -> Event:
 
 
 TestSecondThoughts = SecondThoughts.TestCase
-TestSecondThoughts.settings = settings(max_examples=80, stateful_step_count=15, deadline=None)
+TestSecondThoughts.settings = settings(max_examples=stores.few(80), stateful_step_count=15, deadline=None)
