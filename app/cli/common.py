@@ -65,8 +65,8 @@ class Program(click.Group):
         except Exception as error:
             if is_closed_pipe(error):
                 raise
-            if stopped := interruption(error):
-                _end_stopped(context, stopped)
+            if cause := interruption(error):
+                _end_stopped(context, cause)
             _end(context, *told(error))
 
 

@@ -34,7 +34,7 @@ def told(error: Exception) -> tuple[str, Exit]:
 
 
 def interruption(error: BaseException) -> KeyboardInterrupt | None:
-    """The Ctrl-C that this error came of: a driver that is cut off in the midst of a question may answer with its own."""
+    """The Ctrl-C that this error came of: a driver that is cut off in the midst of a question may raise its own."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, KeyboardInterrupt):
