@@ -298,7 +298,7 @@ def test_no_expression_takes_long(expression: re.Pattern[str] | re.Pattern[bytes
     letters = ["a", "\\", '"', ";", ":", ",", " ", "0", "-", "=", "type=", "0x", "_-", 'type="', "a-"]
     for piece in letters:
         text = (piece * 50_000)[:50_000]
-        began = time.perf_counter()
+        began = time.thread_time()
         for search in (expression.search, expression.fullmatch):
             search(text if isinstance(expression.pattern, str) else text.encode())  # type: ignore[arg-type]
-        assert time.perf_counter() - began < 0.1
+        assert time.thread_time() - began < 0.1
