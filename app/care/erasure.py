@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Table, Text, cast, delete, func, or_, select, true, update
 
+from app.imports.pull import secrets
 from app.imports.run import Imports
 from app.store import tables
 from app.store.engine import writing
@@ -146,7 +147,7 @@ def _erase(
     subscription = tables.subscription.c
     tied = select(subscription.id).where(or_(subscription.calendar.in_(where), subscription.source.in_(names)))
     for id in list(connection.execute(tied).scalars()):
-        yield from gone(tables.secret, tables.secret.c.name.in_([f"subscription/{id}", f"subscription/{id}/address"]))
+        yield from gone(tables.secret, tables.secret.c.name.in_(secrets.names(id)))
     yield from _batches(connection, where)
     for table in BY_CALENDAR:
         yield from gone(table, table.c.calendar.in_(where))

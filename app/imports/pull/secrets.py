@@ -22,31 +22,32 @@ class Secrets:
         self._vault = vault
 
     def keep_address(self, subscription: Subscription, url: str) -> None:
-        self._vault.put(_address(subscription), url)
+        self._vault.put(address_name(subscription.id), url)
 
     def address(self, subscription: Subscription) -> str:
         """Where it is fetched from, whole. Denied where that is lost."""
-        url = self._vault.get(_address(subscription)) if is_outline(subscription.wish.url) else subscription.wish.url
+        shown = subscription.wish.url
+        url = self._vault.get(address_name(subscription.id)) if is_outline(shown) else shown
         if not url:
             raise Denied("The address of this subscription is lost: set it again.")
         return url
 
     def keep_headers(self, subscription: Subscription, headers: Sequence[Credential]) -> None:
         kept = json.dumps([[one.name, one.value] for one in headers]) if headers else ""
-        self._vault.put(_headers(subscription), kept)
+        self._vault.put(headers_name(subscription.id), kept)
 
     def headers(self, subscription: Subscription) -> Sequence[Credential]:
         """What is sent with each fetch. Denied where it is lost."""
         if not subscription.opened:
             return ()
-        kept = self._vault.get(_headers(subscription))
+        kept = self._vault.get(headers_name(subscription.id))
         if not kept:
             raise Denied("The credential of this subscription is lost: remove the subscription and add it again.")
         pairs = json.loads(kept)  # of the first release a single one, without a list around it
         return tuple(Credential(*pair) for pair in ([pairs] if isinstance(pairs[0], str) else pairs))
 
     def forget(self, subscription: Subscription) -> None:
-        for name in (_address(subscription), _headers(subscription)):
+        for name in names(subscription.id):
             self._vault.put(name, "")
 
 
@@ -61,9 +62,16 @@ def is_outline(url: str) -> bool:
     return url.endswith(REST)
 
 
-def _address(subscription: Subscription) -> str:
-    return f"subscription/{subscription.id}/address"
+def address_name(id: int) -> str:
+    """What the vault calls the address of the subscription of that number."""
+    return f"subscription/{id}/address"
 
 
-def _headers(subscription: Subscription) -> str:
-    return f"subscription/{subscription.id}"
+def headers_name(id: int) -> str:
+    """What the vault calls its headers."""
+    return f"subscription/{id}"
+
+
+def names(id: int) -> tuple[str, str]:
+    """All that the vault may have of it."""
+    return address_name(id), headers_name(id)
