@@ -155,10 +155,7 @@ def run_watch(number: int, as_json: bool) -> None:
                 break
             time.sleep(0.5)
     one = joined.imports.get(number)
-    if as_json:
-        say_json(one.to_json())
-    else:
-        say(short(one, joined.config.zone))
+    tell_short(one, joined.config.zone, as_json)
     sys.exit(of_run(one.state, bool(one.report and one.report.get("refused"))))
 
 
@@ -179,8 +176,11 @@ def run_refused(number: int | None, as_json: bool) -> None:
     tell(notes, [Column("refused", refusal, folds=True)], lambda note: {"run": number, **note}, as_json)
 
 
-def short(run: Run, zone: tzinfo) -> str:
-    """The run without its changes."""
+def tell_short(run: Run, zone: tzinfo, as_json: bool) -> None:
+    """The run, for people without its changes."""
+    if as_json:
+        say_json(run.to_json())
+        return
     lines = list(run.lines(zone))
     shown = [line for line in lines[:3] if not line.startswith(("create", "update", "delete"))]
-    return "\n".join(["\t".join(map(cell, shown[0].split("\t"))), *shown[1:]])
+    say("\n".join(["\t".join(map(cell, shown[0].split("\t"))), *shown[1:]]))

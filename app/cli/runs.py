@@ -11,8 +11,7 @@ from app.cli.common import json_option, parts, quiet_option
 from app.cli.naming import RUNS
 from app.cli.outcomes import tell_outcome
 from app.cli.progress import bar
-from app.cli.run_shown import run_list, run_listed, run_refused, run_show, run_watch, short
-from app.cli.terminal import say, say_json
+from app.cli.run_shown import run_list, run_listed, run_refused, run_show, run_watch, tell_short
 
 if TYPE_CHECKING:
     from app.imports.run import Run
@@ -104,10 +103,7 @@ def _tell_seen(joined: Parts, run: Run, as_json: bool) -> None:
             break
         time.sleep(0.25)
         run = joined.imports.get(run.id)
-    if as_json:
-        say_json(run.to_json())
-    else:
-        say(short(run, joined.config.zone))
+    tell_short(run, joined.config.zone, as_json)
 
 
 for _command in (run_list, run_show, run_listed, run_watch, run_refused):
