@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from app.web import flask_app
-from tests.fakes.web import LECTURE, answer, serving
 from tests.test_refresh import Campus
+from tests.web.test_subscriptions import campus, client
 
-INTO = "demo/course/anatomy-1"
+__all__ = ["campus", "client"]  # fixtures
 ONE = "/subscriptions/1"
-
-
-@pytest.fixture
-def campus(tmp_path: Path) -> Iterator[Campus]:
-    with serving() as web:
-        web.replies["/c.ics?key=geheim"] = answer(200, LECTURE)
-        yield Campus(tmp_path, web)
-
-
-@pytest.fixture
-def client(campus: Campus) -> Any:
-    return flask_app(campus.parts).test_client()
 
 
 def add(client: Any, campus: Campus, **more: str) -> Any:
